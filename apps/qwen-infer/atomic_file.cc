@@ -1,0 +1,86 @@
+#include "atomic_file.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+namespace qwen_infer {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct FileCloser {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+using File = std::unique_ptr<std::FILE, FileCloser>;
+
+topk::Status CannotWrite(const std::string& path, const char* reason) {
+  return topk::InvalidArgument("cannot write " + path + ": " + reason);
+}
+
+bool IsSpecialFile(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  return fs::exists(status) && !fs::is_regular_file(status) && !fs::is_directory(status);
+}
+
+// Where the content goes before the rename: in the directory of the file itself, for a rename stays on one file system.
+fs::path TemporaryPath(const fs::path& target) {
+  return target.string() + "." + std::to_string(::getpid()) + ".tmp";
+}
+
+topk::Status WriteAndSync(const fs::path& path, std::string_view content, const std::string& shown) {
+  const File file(std::fopen(path.c_str(), "wb"));
+  if (file == nullptr) return CannotWrite(shown, std::strerror(errno));
+  if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size() || std::fflush(file.get()) != 0) {
+    return CannotWrite(shown, std::strerror(errno));
+  }
+  return {};
+}
+
+// The file that `path` stands for: links are followed, also to a file that does not exist yet.
+fs::path Target(fs::path path) {
+  constexpr int kMaxLinks = 40;  // as many as Linux follows
+  std::error_code error;
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(path, error); ++i) {
+    path = path.parent_path() / fs::read_symlink(path, error);
+  }
+  return path;
+}
+
+}  // namespace
+
+topk::Status WriteFileAtomically(const std::string& path, std::string_view content) {
+  if (IsSpecialFile(path)) return WriteAndSync(path, content, path);
+  const fs::path target = Target(path);
+  const fs::path temporary = TemporaryPath(target);
+  topk::Status status = WriteAndSync(temporary, content, path);
+  std::error_code error;
+  if (status.ok()) {
+    fs::rename(temporary, target, error);
+    if (error) status = CannotWrite(path, error.message().c_str());
+  }
+  if (!status.ok()) fs::remove(temporary, error);
+  return status;
+}
+
+topk::Status CheckWritable(const std::string& path) {
+  if (IsSpecialFile(path)) {
+    return ::access(path.c_str(), W_OK) == 0 ? topk::Status() : CannotWrite(path, std::strerror(errno));
+  }
+  const fs::path target = Target(path);
+  std::error_code error;
+  if (fs::is_directory(target, error)) return CannotWrite(path, "it is a directory");
+  const fs::path temporary = TemporaryPath(target);
+  topk::Status status = WriteAndSync(temporary, "", path);
+  fs::remove(temporary, error);
+  return status;
+}
+
+}  // namespace qwen_infer

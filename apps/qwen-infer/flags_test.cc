@@ -1,0 +1,211 @@
+#include "flags.h"
+
+#include <gtest/gtest.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "help.h"
+#include "settings.h"
+#include "topk/options.h"
+
+namespace qwen_infer {
+namespace {
+
+topk::Status Parse(std::vector<std::string_view> arguments, CommandLine& out) { return ParseCommandLine(arguments, out); }
+
+CommandLine ParseOrFail(std::vector<std::string_view> arguments) {
+  CommandLine line;
+  const topk::Status status = ParseCommandLine(arguments, line);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return line;
+}
+
+std::string ErrorOf(std::vector<std::string_view> arguments) {
+  CommandLine line;
+  return ParseCommandLine(arguments, line).message();
+}
+
+// The plugin's reading of the parsed flags.
+Settings SettingsOf(const CommandLine& line) {
+  Settings settings;
+  const topk::Status status = ParseSettings(line.settings, settings);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return settings;
+}
+
+void ExpectContains(const std::string& text, std::string_view part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in '" << text << "'";
+}
+
+TEST(FlagsTest, LeavesEverythingElseToLlamaInOrder) {
+  const CommandLine line = ParseOrFail({"-m", "model.gguf", "--use_top_k_attention", "--top-k", "40", "-p", "a=b"});
+  EXPECT_EQ(line.llama, (std::vector<std::string>{"-m", "model.gguf", "--top-k", "40", "-p", "a=b"}));
+  EXPECT_TRUE(line.use_top_k_attention);
+}
+
+TEST(FlagsTest, UnderscoresAndDashesAndEqualsMeanTheSame) {
+  for (const auto& arguments : std::initializer_list<std::vector<std::string_view>>{
+           {"--use_top_k_attention", "--top_k_attention_k", "32"},
+           {"--use-top-k-attention", "--top-k-attention-k", "32"},
+           {"--use-top-k-attention", "--top_k_attention_k=32"},
+           {"--top-k_attention-k=32", "--use_top-k_attention"}}) {
+    const CommandLine line = ParseOrFail(arguments);
+    EXPECT_TRUE(line.use_top_k_attention);
+    EXPECT_TRUE(line.llama.empty());
+    EXPECT_EQ(SettingsOf(line).options.k, 32);
+  }
+}
+
+TEST(FlagsTest, EveryOptionOfTheLibraryIsAFlag) {
+  for (const topk::OptionField& field : topk::OptionFields()) {
+    const bool found = std::any_of(TopKFlags().begin(), TopKFlags().end(),
+                                   [&](const Flag& flag) { return flag.setting == field.name; });
+    EXPECT_TRUE(found) << field.name;
+    ExpectContains(TopKHelp(), field.sentence);
+  }
+}
+
+TEST(FlagsTest, EveryDefaultThatHelpShowsIsThePluginsDefault) {
+  Settings settings;
+  for (const Flag& flag : TopKFlags()) {
+    if (flag.kind != Flag::Kind::kSetting) continue;
+    ASSERT_TRUE(ParseSettings(flag.setting + "=" + flag.default_value, settings).ok()) << flag.name;
+  }
+  EXPECT_EQ(FormatSettings(settings), FormatSettings(Settings()));
+}
+
+TEST(FlagsTest, SwitchesTakeNoValueButAnEqualsSign) {
+  EXPECT_TRUE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse"})).options.sparse);
+  EXPECT_FALSE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse=off"})).options.sparse);
+  EXPECT_FALSE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_no_sparse"})).options.sparse);
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_sparse=maybe"}), "'maybe' is not on or off");
+}
+
+TEST(FlagsTest, NoFallbackIsTheOppositeOfFallback) {
+  for (const char* flag : {"--top_k_attention_no_fallback", "--top-k-attention-no-fallback=true",
+                           "--top_k_attention_fallback=off"}) {
+    const CommandLine line = ParseOrFail({"--use_top_k_attention", flag});
+    EXPECT_FALSE(line.fallback) << flag;
+    EXPECT_FALSE(SettingsOf(line).options.fallback) << flag;
+  }
+  EXPECT_TRUE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_fallback"}).fallback);
+}
+
+TEST(FlagsTest, LaterFlagsOverrideEarlierOnes) {
+  const CommandLine line =
+      ParseOrFail({"--use_top_k_attention", "--top_k_attention_k", "32", "--top_k_attention_k", "64"});
+  EXPECT_EQ(SettingsOf(line).options.k, 64);
+}
+
+TEST(FlagsTest, SettingsOfSingleLayersReachThoseLayers) {
+  const CommandLine line = ParseOrFail({"--use_top_k_attention", "--top_k_attention_k=64", "--top_k_attention_layers",
+                                        "k@0-1=1024,sinks@3=8", "--top_k_attention_dense_layers", "1"});
+  const Settings settings = SettingsOf(line);
+  EXPECT_EQ(settings.dense_layers, 1);
+  EXPECT_EQ(settings.ForLayer(1, 4096).k, 1024);
+  EXPECT_EQ(settings.ForLayer(2, 4096).k, 64);
+  EXPECT_EQ(settings.ForLayer(3, 4096).sinks, 8);
+}
+
+TEST(FlagsTest, BadValuesAreNamedWithTheirRange) {
+  const std::string message = ErrorOf({"--use_top_k_attention", "--top_k_attention_k", "0"});
+  ExpectContains(message, "--top_k_attention_k");
+  ExpectContains(message, "'0'");
+  ExpectContains(message, "1 to 1073741824");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_temperature=hot"}), "'hot' is not 0.001 to 1000");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_mass=all"}), "off, sampled or exact");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_dense_layers=-1"}), "dense_layers");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k=5"}), "'k=5'");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k@5-2=5"}), "k@5-2=5");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k@5=0"}), "k@5=0");
+}
+
+TEST(FlagsTest, AValueCannotSmuggleInOtherSettings) {
+  EXPECT_FALSE(ErrorOf({"--use_top_k_attention", "--top_k_attention_k=32,sinks=4"}).empty());
+  EXPECT_FALSE(ErrorOf({"--use_top_k_attention", "--top_k_attention_dense_layers=1,k=3"}).empty());
+}
+
+TEST(FlagsTest, ValuesThatExcludeEachOtherAreRefused) {
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_min_mass=0.9", "--top_k_attention_k=512",
+                          "--top_k_attention_max_k=256"}),
+                 "max_k");
+}
+
+TEST(FlagsTest, ErrorsAreOneLine) {
+  for (const auto& arguments : std::initializer_list<std::vector<std::string_view>>{
+           {"--use_top_k_attention", "--top_k_attention_dense_layers=x"},
+           {"--use_top_k_attention", "--top_k_attention_layers=k@a=1"}}) {
+    const std::string message = ErrorOf(arguments);
+    EXPECT_FALSE(message.empty());
+    EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+}
+
+TEST(FlagsTest, AMissingValueIsAnError) {
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k"}), "needs a value: 1 to 1073741824");
+  ExpectContains(ErrorOf({"--top_k_attention_stats"}), "needs a value");
+  ExpectContains(ErrorOf({"--top_k_attention_stats="}), "needs a file name");
+}
+
+TEST(FlagsTest, AnUnknownFlagOfOursSuggestsTheNearest) {
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_temprature", "1"}),
+                 "did you mean --top_k_attention_temperature?");
+  ExpectContains(ErrorOf({"--use_top_k_attentions"}), "did you mean --use_top_k_attention?");
+  EXPECT_FALSE(ErrorOf({"--top_k_attention"}).empty());
+}
+
+TEST(FlagsTest, SettingsWithoutTheUseFlagAreAnError) {
+  ExpectContains(ErrorOf({"--top_k_attention_k", "32"}), "add --use_top_k_attention");
+  ExpectContains(ErrorOf({"--top_k_attention_sparse"}), "--top_k_attention_sparse has no effect");
+  ExpectContains(ErrorOf({"--use_top_k_attention=off", "--top_k_attention_k=32"}), "add --use_top_k_attention");
+}
+
+TEST(FlagsTest, StatisticsAreAlsoForFullAttention) {
+  EXPECT_EQ(ParseOrFail({"--top_k_attention_stats", "s.json"}).statistics_path, "s.json");
+}
+
+TEST(FlagsTest, FlashAttentionIsForcedOn) {
+  for (const auto& given : std::initializer_list<std::vector<std::string>>{
+           {}, {"-fa", "on"}, {"--flash-attn", "auto"}, {"--flash_attn", "1"}, {"-fa", "enabled"}}) {
+    std::vector<std::string> llama = {"-m", "x"};
+    llama.insert(llama.end(), given.begin(), given.end());
+    ASSERT_TRUE(ForceFlashAttention("on", "auto", llama).ok());
+    EXPECT_EQ(llama, (std::vector<std::string>{"-m", "x", "-fa", "on"}));
+  }
+}
+
+TEST(FlagsTest, AskingForAttentionWithoutFlashIsAnError) {
+  for (const char* flag : {"-fa", "--flash-attn", "--flash_attn"}) {
+    for (const char* value : {"off", "0", "false", "disabled", "on,off", "0,1"}) {
+      std::vector<std::string> llama = {flag, value};
+      const topk::Status status = ForceFlashAttention("on", nullptr, llama);
+      EXPECT_FALSE(status.ok()) << flag << " " << value;
+      ExpectContains(status.message(), std::string(flag) + " " + value);
+    }
+  }
+  std::vector<std::string> llama;
+  EXPECT_FALSE(ForceFlashAttention("on", "off", llama).ok());
+  EXPECT_FALSE(ForceFlashAttention("on", "0", llama).ok());
+}
+
+TEST(FlagsTest, AnUnknownFlashAttentionValueIsLeftForLlamaToRefuse) {
+  std::vector<std::string> llama = {"-fa", "maybe"};
+  ASSERT_TRUE(ForceFlashAttention("on", nullptr, llama).ok());
+  EXPECT_EQ(llama, (std::vector<std::string>{"-fa", "maybe", "-fa", "on"}));
+}
+
+TEST(FlagsTest, ReadsTheLastValueOfALlamaFlag) {
+  const std::vector<std::string> llama = {"-m", "a", "--model", "b", "-h"};
+  constexpr std::string_view kModel[] = {"-m", "--model"};
+  EXPECT_EQ(LlamaFlagValue(llama, kModel), "b");
+  EXPECT_TRUE(HasLlamaFlag(llama, kHelpFlags));
+  CommandLine line;
+  EXPECT_TRUE(Parse({"-m", "a"}, line).ok());
+  EXPECT_FALSE(HasLlamaFlag(line.llama, kHelpFlags));
+}
+
+}  // namespace
+}  // namespace qwen_infer

@@ -1,0 +1,91 @@
+#include "interrupts.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace qwen_infer {
+
+namespace {
+
+constexpr int kInterrupts[] = {SIGINT, SIGTERM};
+
+sigset_t InterruptSet() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal_number : kInterrupts) sigaddset(&set, signal_number);
+  return set;
+}
+
+// Lets a signal that sigwait has taken have its ordinary effect after all, on the calling thread.
+void Deliver(int signal_number) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal_number);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  raise(signal_number);  // returns after the handler, if there is one
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+// Posted by the signal handler, which has no other way to say something.
+sem_t g_interrupted;
+
+void PostInterrupt(int /*signal_number*/) {
+  const int saved_errno = errno;
+  sem_post(&g_interrupted);
+  errno = saved_errno;
+}
+
+void WaitForPost() {
+  while (sem_wait(&g_interrupted) != 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+InterruptCourier::InterruptCourier(std::function<void()> before) : before_(std::move(before)) {
+  const sigset_t set = InterruptSet();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  thread_ = std::thread([this] { Run(); });
+}
+
+InterruptCourier::~InterruptCourier() {
+  stop_ = true;
+  pthread_kill(thread_.native_handle(), SIGTERM);  // wakes this thread alone
+  thread_.join();
+}
+
+void InterruptCourier::Run() {
+  const sigset_t set = InterruptSet();
+  while (true) {
+    int signal_number = 0;
+    if (sigwait(&set, &signal_number) != 0) continue;
+    if (stop_) return;
+    before_();
+    Deliver(signal_number);
+  }
+}
+
+InterruptListener::InterruptListener(std::function<void()> on_interrupt) : on_interrupt_(std::move(on_interrupt)) {
+  sem_init(&g_interrupted, 0, 0);
+  thread_ = std::thread([this] {
+    WaitForPost();
+    if (!stop_) on_interrupt_();
+  });
+  struct sigaction action = {};
+  action.sa_handler = PostInterrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one has the default effect
+  for (int signal_number : kInterrupts) sigaction(signal_number, &action, nullptr);
+}
+
+InterruptListener::~InterruptListener() {
+  for (int signal_number : kInterrupts) signal(signal_number, SIG_DFL);
+  stop_ = true;
+  sem_post(&g_interrupted);
+  thread_.join();
+}
+
+}  // namespace qwen_infer

@@ -1,0 +1,128 @@
+#include "perf_hooks.h"
+
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <utility>
+
+#include "llama.h"
+
+namespace qwen_infer {
+
+namespace {
+
+// One run a process.
+struct Run {
+  std::mutex mutex;
+  std::function<void()> on_reset;
+  llama_context* context = nullptr;  // the main context while it lives
+  bool has_main = false;             // its timings were reset: later contexts (draft models) do not take its place
+  Timings timings;                   // of the main context when it was freed
+};
+
+Run& TheRun() {
+  static Run* run = new Run;  // never freed: tools free contexts in static destructors
+  return *run;
+}
+
+Timings TimingsOf(const llama_context* context) {
+  const llama_perf_context_data data = llama_perf_context(context);
+  // llama.cpp reports at least one token, even where no time was spent.
+  Timings timings;
+  if (data.t_p_eval_ms > 0) timings.prompt_tokens = data.n_p_eval;
+  if (data.t_eval_ms > 0) timings.generated_tokens = data.n_eval;
+  timings.prompt_seconds = data.t_p_eval_ms / 1e3;
+  timings.generation_seconds = data.t_eval_ms / 1e3;
+  return timings;
+}
+
+void ContextCreated(llama_context* context) {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  if (!run.has_main) run.context = context;
+}
+
+void TimingsReset(llama_context* context) {
+  Run& run = TheRun();
+  std::function<void()> callback;
+  {
+    const std::lock_guard lock(run.mutex);
+    run.context = context;
+    run.has_main = true;
+    run.timings = {};
+    callback = run.on_reset;
+  }
+  if (callback) callback();
+}
+
+void ContextFreed(const llama_context* context) {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  if (context == nullptr || context != run.context) return;
+  const Timings timings = TimingsOf(context);
+  if (timings.AnyTokens()) run.timings = timings;
+  run.context = nullptr;
+}
+
+// llama.cpp's definition of a function that this file defines as well.
+template <typename Function>
+Function* Original(const char* name) {
+  void* address = dlsym(RTLD_NEXT, name);
+  if (address == nullptr) {
+    std::fprintf(stderr, "error: %s is missing in libllama: %s\n", name, dlerror());
+    std::abort();
+  }
+  return reinterpret_cast<Function*>(address);
+}
+
+}  // namespace
+
+void OnTimingsReset(std::function<void()> callback) {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  run.on_reset = std::move(callback);
+}
+
+Timings RunTimings() {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  if (run.context == nullptr) return run.timings;
+  const Timings timings = TimingsOf(run.context);
+  return timings.AnyTokens() ? timings : run.timings;
+}
+
+bool RunStarted() {
+  Run& run = TheRun();
+  {
+    const std::lock_guard lock(run.mutex);
+    if (run.has_main) return true;
+  }
+  return RunTimings().AnyTokens();
+}
+
+}  // namespace qwen_infer
+
+// The linker exports these, because the shared libraries of this program refer to them.
+extern "C" {
+
+llama_context* llama_init_from_model(llama_model* model, llama_context_params params) {
+  static auto* const original = qwen_infer::Original<decltype(llama_init_from_model)>("llama_init_from_model");
+  llama_context* context = original(model, params);
+  if (context != nullptr) qwen_infer::ContextCreated(context);
+  return context;
+}
+
+void llama_perf_context_reset(llama_context* context) {
+  static auto* const original = qwen_infer::Original<decltype(llama_perf_context_reset)>("llama_perf_context_reset");
+  original(context);
+  qwen_infer::TimingsReset(context);
+}
+
+void llama_free(llama_context* context) {
+  static auto* const original = qwen_infer::Original<decltype(llama_free)>("llama_free");
+  qwen_infer::ContextFreed(context);
+  original(context);
+}
+}

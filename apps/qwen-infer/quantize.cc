@@ -1,0 +1,53 @@
+// qwen-infer quantize: a smaller copy of a model file; llama-quantize. Attention has no part in it, so it takes none of
+// our flags.
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "flags.h"
+#include "run.h"
+#include "subcommands.h"
+
+int llama_quantize(int argc, char** argv);
+
+namespace qwen_infer {
+
+namespace {
+
+// llama-quantize shows its usage if called without arguments, and then ends with exit(1), as after a mistake.
+[[noreturn]] void PrintHelp(char* name) {
+  std::puts(
+      "qwen-infer quantize: write a smaller copy of a model file. Example:\n"
+      "  qwen-infer quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
+      "\n"
+      "It computes no attention and takes no --top_k_attention flags. llama.cpp's own help:\n");
+  std::atexit([] {
+    std::fflush(nullptr);
+    std::_Exit(kExitSuccess);
+  });
+  char* argv[] = {name, nullptr};
+  std::exit(llama_quantize(1, argv));
+}
+
+}  // namespace
+
+int RunQuantize(Arguments arguments) {
+  CommandLine line;
+  if (const topk::Status status = ParseCommandLine(arguments, line); !status.ok()) {
+    PrintError(status.message());
+    return kExitUsage;
+  }
+  if (line.use_top_k_attention || !line.statistics_path.empty()) {
+    PrintError("quantize computes no attention: leave out the --use_top_k_attention and --top_k_attention flags");
+    return kExitUsage;
+  }
+  std::string name = "qwen-infer quantize";
+  if (HasLlamaFlag(line.llama, kHelpFlags)) PrintHelp(name.data());
+  std::vector<char*> argv = {name.data()};
+  for (std::string& argument : line.llama) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  return llama_quantize(static_cast<int>(argv.size()) - 1, argv.data());
+}
+
+}  // namespace qwen_infer

@@ -1,0 +1,46 @@
+// The report of a run: settings, timings and what top-k attention kept, as JSON. --top_k_attention_stats writes it to a
+// file, `qwen-infer serve` answers GET /topk/stats with it.
+#ifndef QWEN_INFER_APPS_REPORT_H_
+#define QWEN_INFER_APPS_REPORT_H_
+
+#include <mutex>
+#include <string>
+
+#include "topk/status.h"
+
+namespace qwen_infer {
+
+// What does not change during a run.
+struct RunDescription {
+  std::string subcommand;            // "complete"
+  std::string model;                 // as given on the command line; may be empty
+  bool use_top_k_attention = false;  // else the report holds timings only
+  bool report_timings = true;        // false where the tool measures many runs and reports them itself
+};
+
+// Snapshot of the run so far, indented by two blanks, with a final newline. From any thread.
+//   {"program": ..., "subcommand": ..., "model": ..., "attention": "top_k" or "full",
+//    "timings": {"prompt_tokens", "prompt_seconds", "prompt_tokens_per_second",
+//                "generated_tokens", "generation_seconds", "generation_tokens_per_second"} or null,
+//    and, with top-k attention, what StatisticsJson (src/ggml/statistics.h) tells: "settings", "mass_mode", "total",
+//    "layers"}
+// A figure that was not measured is null. A row is one query of one head.
+std::string ReportJson(const RunDescription& run);
+
+// Writes ReportJson to `path`, whole or not at all (atomic_file.h); several calls may race, the last one stays.
+class ReportFile {
+ public:
+  ReportFile(std::string path, RunDescription run);
+
+  // Nothing happens before the model is loaded: a run that never began leaves no file.
+  topk::Status Write();
+
+ private:
+  std::string path_;
+  RunDescription run_;
+  std::mutex mutex_;
+};
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_APPS_REPORT_H_

@@ -1,0 +1,128 @@
+#include "run.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <optional>
+#include <vector>
+
+#include "atomic_file.h"
+#include "flags.h"
+#include "ggml-backend.h"
+#include "help.h"
+#include "interrupts.h"
+#include "perf_hooks.h"
+#include "plugin.h"
+#include "report.h"
+
+namespace qwen_infer {
+
+namespace {
+
+// The report that is still to be written when the process ends; tools call exit() in the middle of a run. Never freed:
+// it is used until the very end. Null if the user wants none.
+ReportFile* g_report = nullptr;
+
+// One run a process.
+RunDescription g_run;
+
+void WriteReport() {
+  if (g_report == nullptr) return;
+  if (const topk::Status status = g_report->Write(); !status.ok()) PrintError(status.message());
+}
+
+void PrintHelp(const Tool& tool) {
+  std::cout << "qwen-infer " << tool.name << ": " << tool.summary << ". Example:\n  qwen-infer " << tool.name << " "
+            << tool.example << "\n\n"
+            << TopKHelp() << "\n\nllama.cpp's own flags:\n\n"
+            << std::flush;
+}
+
+std::string ModelPath(const std::vector<std::string>& llama) {
+  constexpr std::string_view kModelFlags[] = {"-m", "--model"};
+  const std::string path = LlamaFlagValue(llama, kModelFlags);
+  const char* environment = std::getenv("LLAMA_ARG_MODEL");
+  return path.empty() && environment != nullptr ? environment : path;
+}
+
+// The plugin that is linked into this program takes the place of the same plugin as a file.
+void ForgetPluginFile() {
+  const char* path = std::getenv("GGML_BACKEND_PATH");
+  if (path != nullptr && std::filesystem::path(path).filename() == "libggml-topk.so") unsetenv("GGML_BACKEND_PATH");
+}
+
+// Puts top-k attention in the place of llama.cpp's.
+topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
+  constexpr const char* kFlashAttentionVariable = "LLAMA_ARG_FLASH_ATTN";
+  topk::Status status = ForceFlashAttention(tool.flash_attention, std::getenv(kFlashAttentionVariable), line.llama);
+  if (!status.ok()) return status;
+  unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
+  // The warm-up decodes two tokens, fewer than any budget worth checking.
+  if (!line.fallback) line.llama.emplace_back("--no-warmup");
+  if (std::getenv("TOPK_ATTENTION") != nullptr) {
+    std::cerr << "note: TOPK_ATTENTION is for unmodified llama.cpp programs; here the --top_k_attention flags decide\n";
+  }
+  ForgetPluginFile();
+  status = RegisterTopK(line.settings);
+  if (status.ok()) ggml_backend_load_all();  // llama_backend_init does so only where no backend is registered yet
+  return status;
+}
+
+// Some models are computed without flash attention, whatever one asks for.
+void WarnIfUnused() {
+  if (!RunTimings().AnyTokens() || Total(GetStatistics()).sums.rows > 0) return;
+  std::cerr << "warning: top-k attention was not used, although tokens were computed: llama.cpp gave no attention of "
+               "this model to it. All results are those of full attention.\n";
+}
+
+int CallEntry(const Tool& tool, std::vector<std::string>& llama) {
+  std::string name = "qwen-infer " + std::string(tool.name);
+  std::vector<char*> argv = {name.data()};
+  for (std::string& argument : llama) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  return tool.entry(static_cast<int>(argv.size()) - 1, argv.data());
+}
+
+int RefuseUsage(const Tool& tool, const topk::Status& status) {
+  PrintError(status.message());
+  std::cerr << "See qwen-infer " << tool.name << " --help\n";
+  return kExitUsage;
+}
+
+}  // namespace
+
+const RunDescription& CurrentRun() { return g_run; }
+
+void PrintError(std::string_view message) { std::cerr << "error: " << message << "\n"; }
+
+int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
+  CommandLine line;
+  topk::Status status = ParseCommandLine(arguments, line);
+  // --help wins over a mistake: it is what one asks for after making one.
+  if (HasLlamaFlag(line.llama, kHelpFlags)) {
+    PrintHelp(tool);
+    return CallEntry(tool, line.llama);
+  }
+  if (status.ok() && !line.statistics_path.empty()) status = CheckWritable(line.statistics_path);
+  if (status.ok() && line.use_top_k_attention) status = SetUpTopK(tool, line);
+  if (!status.ok()) return RefuseUsage(tool, status);
+
+  g_run = {.subcommand = std::string(tool.name),
+           .model = ModelPath(line.llama),
+           .use_top_k_attention = line.use_top_k_attention,
+           .report_timings = !tool.measures_many_runs};
+  if (line.use_top_k_attention) OnTimingsReset(ResetStatistics);  // the warm-up is no part of the run
+  if (!line.statistics_path.empty()) {
+    g_report = new ReportFile(line.statistics_path, g_run);
+    std::atexit(WriteReport);
+  }
+  std::optional<InterruptCourier> courier;
+  if (g_report != nullptr && !tool.handles_interrupts) courier.emplace(WriteReport);
+
+  const int code = CallEntry(tool, line.llama);
+  if (line.use_top_k_attention) WarnIfUnused();
+  return code;
+}
+
+}  // namespace qwen_infer

@@ -1,0 +1,181 @@
+#include "serve_routes.h"
+
+#include <strings.h>
+
+#include <exception>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "plugin.h"
+#include "report.h"
+#include "run.h"
+
+// llama.cpp's; after the standard headers that they forget.
+#include "common.h"
+#include "server-common.h"
+#include "server-context.h"
+#include "server-models.h"
+#include "server-cors-proxy.h"
+#include "server-http.h"
+#include "server-mcp.h"
+#include "server-stream.h"
+#include "server-tools.h"
+
+namespace qwen_infer {
+
+namespace {
+
+using Handler = server_http_context::handler_t;
+
+enum class Method { kGet, kPost, kDelete };
+
+// A route of llama.cpp's server that answers from the model.
+struct ModelRoute {
+  Method method;
+  const char* path;
+  Handler server_routes::*handler;
+};
+
+constexpr ModelRoute kModelRoutes[] = {
+    {Method::kGet, "/health", &server_routes::get_health},
+    {Method::kGet, "/v1/health", &server_routes::get_health},
+    {Method::kGet, "/metrics", &server_routes::get_metrics},
+    {Method::kGet, "/props", &server_routes::get_props},
+    {Method::kPost, "/props", &server_routes::post_props},
+    {Method::kGet, "/models", &server_routes::get_models},
+    {Method::kGet, "/v1/models", &server_routes::get_models},
+    {Method::kPost, "/completion", &server_routes::post_completions},
+    {Method::kPost, "/completions", &server_routes::post_completions},
+    {Method::kPost, "/v1/completions", &server_routes::post_completions_oai},
+    {Method::kPost, "/chat/completions", &server_routes::post_chat_completions},
+    {Method::kPost, "/v1/chat/completions", &server_routes::post_chat_completions},
+    {Method::kPost, "/v1/chat/completions/control", &server_routes::post_control},
+    {Method::kPost, "/v1/responses", &server_routes::post_responses_oai},
+    {Method::kPost, "/responses", &server_routes::post_responses_oai},
+    {Method::kPost, "/v1/audio/transcriptions", &server_routes::post_transcriptions_oai},
+    {Method::kPost, "/audio/transcriptions", &server_routes::post_transcriptions_oai},
+    {Method::kPost, "/v1/messages", &server_routes::post_anthropic_messages},
+    {Method::kPost, "/infill", &server_routes::post_infill},
+    {Method::kPost, "/embedding", &server_routes::post_embeddings},
+    {Method::kPost, "/embeddings", &server_routes::post_embeddings},
+    {Method::kPost, "/v1/embeddings", &server_routes::post_embeddings_oai},
+    {Method::kPost, "/rerank", &server_routes::post_rerank},
+    {Method::kPost, "/reranking", &server_routes::post_rerank},
+    {Method::kPost, "/v1/rerank", &server_routes::post_rerank},
+    {Method::kPost, "/v1/reranking", &server_routes::post_rerank},
+    {Method::kPost, "/tokenize", &server_routes::post_tokenize},
+    {Method::kPost, "/detokenize", &server_routes::post_detokenize},
+    {Method::kPost, "/apply-template", &server_routes::post_apply_template},
+    {Method::kPost, "/chat/completions/input_tokens", &server_routes::post_chat_completions_tok},
+    {Method::kPost, "/v1/chat/completions/input_tokens", &server_routes::post_chat_completions_tok},
+    {Method::kPost, "/responses/input_tokens", &server_routes::post_responses_tok_oai},
+    {Method::kPost, "/v1/responses/input_tokens", &server_routes::post_responses_tok_oai},
+    {Method::kPost, "/v1/messages/count_tokens", &server_routes::post_anthropic_count_tokens},
+    {Method::kGet, "/lora-adapters", &server_routes::get_lora_adapters},
+    {Method::kPost, "/lora-adapters", &server_routes::post_lora_adapters},
+    {Method::kGet, "/slots", &server_routes::get_slots},
+    {Method::kPost, "/slots/:id_slot", &server_routes::post_slots},
+};
+
+server_http_res_ptr JsonAnswer(std::string body, int status = 200) {
+  auto answer = std::make_unique<server_http_res>();
+  answer->status = status;
+  answer->data = std::move(body);
+  return answer;
+}
+
+server_http_res_ptr ErrorAnswer(const std::string& message, error_type type) {
+  const json error = format_error_response(message, type);
+  return JsonAnswer(json({{"error", error}}).dump_safe(), json_value(error, "code", 500));
+}
+
+server_http_res_ptr GetStatisticsReport(const server_http_req& /*request*/) {
+  return JsonAnswer(ReportJson(CurrentRun()));
+}
+
+server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
+  ResetStatistics();
+  return JsonAnswer("{\"success\": true}\n");
+}
+
+server_http_res_ptr AnswerDisabled(const server_http_req& /*request*/) {
+  return ErrorAnswer("this feature is disabled", ERROR_TYPE_PERMISSION);
+}
+
+// The header's value; HTTP does not distinguish case in names.
+std::string_view HeaderValue(const server_http_req& request, const char* name) {
+  for (const auto& [key, value] : request.headers) {
+    if (strcasecmp(key.c_str(), name) == 0) return value;
+  }
+  return {};
+}
+
+// Whether "scheme://host[:port]" is of this machine.
+bool IsLocalOrigin(std::string_view origin) {
+  const size_t scheme_end = origin.find("://");
+  if (scheme_end == std::string_view::npos) return false;
+  const std::string_view host_and_port = origin.substr(scheme_end + 3);
+  const bool is_ipv6 = host_and_port.starts_with('[');
+  const std::string_view host = host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':'));
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+}
+
+// A handler that refuses foreign pages and turns exceptions into answers.
+Handler Guarded(Handler handler, bool local_origins_only) {
+  return [handler = std::move(handler), local_origins_only](const server_http_req& request) -> server_http_res_ptr {
+    const std::string_view origin = HeaderValue(request, "Origin");
+    if (local_origins_only && !origin.empty() && !IsLocalOrigin(origin)) {
+      return ErrorAnswer("origin '" + std::string(origin) + "' is not local; --cors-origins allows others",
+                         ERROR_TYPE_PERMISSION);
+    }
+    try {
+      return handler(request);
+    } catch (const std::invalid_argument& error) {
+      return ErrorAnswer(error.what(), ERROR_TYPE_INVALID_REQUEST);
+    } catch (const std::exception& error) {
+      return ErrorAnswer(error.what(), ERROR_TYPE_SERVER);
+    } catch (...) {
+      return ErrorAnswer("unknown error", ERROR_TYPE_SERVER);
+    }
+  };
+}
+
+}  // namespace
+
+void RegisterRoutes(const common_params& params, const server_routes& routes, server_tools& tools, server_mcp& mcp,
+                    const server_http_context& http) {
+  const bool local_origins_only = params.cors_origins == "localhost";
+  const auto add = [&http, local_origins_only](Method method, const char* path, Handler handler) {
+    Handler guarded = Guarded(std::move(handler), local_origins_only);
+    switch (method) {
+      case Method::kGet: return http.get(path, guarded);
+      case Method::kPost: return http.post(path, guarded);
+      case Method::kDelete: return http.del(path, guarded);
+    }
+  };
+
+  for (const ModelRoute& route : kModelRoutes) add(route.method, route.path, routes.*route.handler);
+
+  // A stream that its reader can take up again.
+  add(Method::kGet, "/v1/stream", server_stream_make_get_handler());
+  add(Method::kPost, "/v1/streams/lookup", server_stream_make_lookup_handler());
+  add(Method::kDelete, "/v1/stream", server_stream_make_delete_handler());
+
+  http.register_gcp_compat();  // Vertex AI; wants all model routes to be there
+
+  // What llama.cpp lets a web page do through the server, off unless asked for.
+  add(Method::kGet, "/cors-proxy", params.ui_mcp_proxy ? proxy_handler_get : Handler(AnswerDisabled));
+  add(Method::kPost, "/cors-proxy", params.ui_mcp_proxy ? proxy_handler_post : Handler(AnswerDisabled));
+  const bool has_tools = !params.server_tools.empty() || !mcp.empty();
+  if (has_tools) tools.setup(params.server_tools, mcp, params.server_tools_runtime);
+  add(Method::kGet, "/tools", has_tools ? tools.handle_get : Handler(AnswerDisabled));
+  add(Method::kPost, "/tools", has_tools ? tools.handle_post : Handler(AnswerDisabled));
+
+  add(Method::kGet, "/topk/stats", GetStatisticsReport);
+  add(Method::kPost, "/topk/stats/reset", PostStatisticsReset);
+}
+
+}  // namespace qwen_infer

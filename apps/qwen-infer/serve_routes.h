@@ -1,0 +1,23 @@
+// The HTTP routes of `qwen-infer serve`: llama.cpp's, and ours under /topk.
+#ifndef QWEN_INFER_APPS_SERVE_ROUTES_H_
+#define QWEN_INFER_APPS_SERVE_ROUTES_H_
+
+struct common_params;
+struct server_http_context;
+struct server_mcp;
+struct server_routes;
+struct server_tools;
+
+namespace qwen_infer {
+
+// Registers all routes with `http`. Everything is kept by reference and must outlive it. Throws what the set-up of
+// llama.cpp's tools throws if they are misconfigured.
+//
+// Unless the user names other origins (--cors-origins), a request that a web page of another machine makes is refused
+// with 403: a browser would keep the answer from that page, but only after the model has done the work.
+void RegisterRoutes(const common_params& params, const server_routes& routes, server_tools& tools, server_mcp& mcp,
+                    const server_http_context& http);
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_APPS_SERVE_ROUTES_H_

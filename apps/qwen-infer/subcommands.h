@@ -1,0 +1,21 @@
+// The subcommands of qwen-infer. Each takes the arguments after its name and returns the exit code.
+#ifndef QWEN_INFER_APPS_SUBCOMMANDS_H_
+#define QWEN_INFER_APPS_SUBCOMMANDS_H_
+
+#include <span>
+#include <string_view>
+
+namespace qwen_infer {
+
+using Arguments = std::span<const std::string_view>;
+
+int RunComplete(Arguments arguments);
+int RunChat(Arguments arguments);
+int RunServe(Arguments arguments);
+int RunBench(Arguments arguments);
+int RunPerplexity(Arguments arguments);
+int RunQuantize(Arguments arguments);
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_APPS_SUBCOMMANDS_H_

@@ -1,0 +1,53 @@
+# Adds llama.cpp, unmodified and with its own compile flags: libraries, tools, and loadable CPU modules in build/bin.
+# Only what our targets (or a target named on the command line, such as llama-bench) need is built.
+include(HostCpu)
+
+if(NOT EXISTS "${QWEN_INFER_LLAMA_CPP}/ggml/include/ggml.h")
+  message(FATAL_ERROR "QWEN_INFER_LLAMA_CPP='${QWEN_INFER_LLAMA_CPP}' is not a llama.cpp source tree. "
+                      "Run scripts/setup.sh, which fetches one and configures, "
+                      "or pass -DQWEN_INFER_LLAMA_CPP=DIR with a checkout of yours.")
+endif()
+# llama.cpp watches files beside its sources; a path through a symbolic link would make it configure again each time.
+file(REAL_PATH "${QWEN_INFER_LLAMA_CPP}" _llama_cpp_dir)
+
+# Normal variables take precedence over llama.cpp's option() defaults and leave no trace in the cache.
+set(BUILD_SHARED_LIBS ON)
+set(GGML_BACKEND_DL ON)
+set(GGML_NATIVE OFF)
+set(LLAMA_BUILD_COMMON ON)
+set(LLAMA_BUILD_TOOLS ON)
+set(LLAMA_BUILD_SERVER ON)
+set(LLAMA_BUILD_TESTS OFF)  # tests/CMakeLists.txt builds the one that we run
+set(LLAMA_BUILD_EXAMPLES OFF)
+set(LLAMA_BUILD_APP OFF)
+set(LLAMA_BUILD_UI OFF)
+set(LLAMA_USE_PREBUILT_UI OFF)  # would download
+set(LLAMA_OPENSSL OFF)
+set(LLAMA_TOOLS_INSTALL OFF)
+set(LLAMA_TESTS_INSTALL OFF)
+
+if(QWEN_INFER_CPU STREQUAL "all")
+  set(GGML_CPU_ALL_VARIANTS ON)
+elseif(QWEN_INFER_CPU STREQUAL "native")
+  set(GGML_CPU_ALL_VARIANTS OFF)
+  qwen_infer_host_cpu_features(_host_features)
+  foreach(_feature IN ITEMS SSE42 AVX F16C FMA AVX2 BMI2 AVX_VNNI AVX512 AVX512_VBMI AVX512_VNNI AVX512_BF16
+                            AMX_TILE AMX_INT8 AMX_BF16)
+    if(_feature IN_LIST _host_features)
+      set(GGML_${_feature} ON)
+    else()
+      set(GGML_${_feature} OFF)
+    endif()
+  endforeach()
+  message(STATUS "CPU features for ggml: ${_host_features}")
+else()
+  message(FATAL_ERROR "QWEN_INFER_CPU=${QWEN_INFER_CPU}: use native or all")
+endif()
+
+foreach(_sanitizer IN LISTS QWEN_INFER_SANITIZE)
+  string(TOUPPER "${_sanitizer}" _upper)
+  set(GGML_SANITIZE_${_upper} ON)
+  set(LLAMA_SANITIZE_${_upper} ON)
+endforeach()
+
+add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FROM_ALL SYSTEM)

@@ -1,0 +1,106 @@
+// Exact top-k attention on plain memory, after "Memory-efficient Transformers via Top-k Attention" (Gupta et al., 2021).
+//
+// For each query q of each head, over the keys j that its mask leaves visible:
+//   s_j = softcap(scale / temperature * q.k_j) + slope * mask_j     softcap(x) = cap * tanh(x / cap), or x
+//   S   = the k largest s_j (equal scores: the lowest j first; NaN ranks lowest)
+//         + the first `sinks` and the last `window` visible keys
+//   out = sum_{j in S} exp(s_j) v_j / (sum_{j in S} exp(s_j) + exp(sink_logit))
+// A row without visible keys gives zeros. With at most k visible keys the result is full attention.
+//
+// The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and SIMD
+// target. The outputs agree to f32 rounding. Pays against dense attention from about a thousand keys on.
+//
+// Scratch is O(workers * tile * (k + d)) bytes, allocated on the calling thread before the work starts: see
+// ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
+#ifndef TOPK_ATTENTION_H_
+#define TOPK_ATTENTION_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "topk/options.h"
+#include "topk/parallel.h"
+#include "topk/status.h"
+#include "topk/tensor.h"
+
+namespace topk {
+
+inline constexpr int64_t kMaxHeadSize = 576;
+
+using KeyIndex = int32_t;
+
+struct AttentionInput {
+  int64_t n_batch = 1;    // independent sequences, each with its own keys
+  int64_t n_query = 0;    // may be 0
+  int64_t n_key = 0;      // may be 0; below 2^31
+  int64_t n_head = 1;     // query heads, a multiple of n_head_kv
+  int64_t n_head_kv = 1;  // query head h reads KV head h / (n_head / n_head_kv)
+  int64_t d_k = 0;        // 1 to kMaxHeadSize
+  int64_t d_v = 0;        // 1 to kMaxHeadSize
+
+  TensorView q;  // f32 [n_batch, n_query, n_head, d_k]
+  TensorView k;  // [n_batch, n_key, n_head_kv, d_k]
+  TensorView v;  // [n_batch, n_key, n_head_kv, d_v]
+
+  MaskView mask;        // [mask.n_batch, mask.n_head, n_query, n_key]
+  bool causal = false;  // query i sees keys 0 .. n_key - n_query + i; on top of the mask
+
+  float scale = 1.0F;                 // usually 1 / sqrt(d_k)
+  float softcap = 0.0F;               // 0: none
+  float alibi_max_bias = 0.0F;        // 0: slope 1; else the mask is multiplied by the head's ALiBi slope
+  const float* sink_logits = nullptr; // [n_head] or null: a logit without a value, in the denominator only
+};
+
+// Which keys were kept, as CSR rows in the order [batch, query, head]; keys ascend within a row and the weights of a row
+// sum to 1 (less with sink_logits). Sizes are O(rows * (k + sinks + window)).
+struct Selection {
+  std::vector<int64_t> row_offsets;  // rows + 1
+  std::vector<KeyIndex> keys;
+  std::vector<float> weights;
+};
+
+// Sums over the rows (query and head) of one call; add them up with Add.
+struct Statistics {
+  int64_t rows = 0;
+  int64_t dense_rows = 0;  // rows that kept every key or ran dense
+  int64_t keys_seen = 0;   // visible keys, summed over rows
+  int64_t keys_kept = 0;
+  int64_t mass_rows = 0;   // rows whose mass was measured
+  double mass_sum = 0.0;   // over those rows
+  double mass_min = 1.0;   // over those rows
+  double seconds = 0.0;    // wall time of the calls
+
+  void Add(const Statistics& other);
+  double MeanMass() const { return mass_rows > 0 ? mass_sum / static_cast<double>(mass_rows) : 1.0; }
+  // Attention state that dense attention would have kept per row and head, one f32 score a key.
+  int64_t OperationsSaved() const { return keys_seen - keys_kept; }
+  int64_t BytesSaved() const { return 4 * OperationsSaved(); }
+};
+
+struct AttentionOutput {
+  OutputView out;                    // f32 [n_batch, n_query, n_head, d_v]
+  Selection* selection = nullptr;    // filled if not null; every row then runs sparse, whatever options.crossover
+  Statistics* statistics = nullptr;  // overwritten if not null
+};
+
+// Checks all arguments, then computes. On any error but none in between, the output is untouched.
+Status Attention(const AttentionInput& input, const TopKOptions& options, const AttentionOutput& output,
+                 const Executor& executor);
+
+// Bytes of scratch that Attention allocates for this call, without the selection.
+int64_t ScratchBytes(const AttentionInput& input, const TopKOptions& options, int n_workers);
+
+// Same contract as Attention, in plain f64 loops on one thread: what every SIMD path is tested against.
+// No tile, no threshold; O(n_key) memory.
+Status ReferenceAttention(const AttentionInput& input, const TopKOptions& options, const AttentionOutput& output);
+
+// Names of the SIMD targets that this build has and this machine runs, best first: "AVX3", "AVX2", "SSE4", ...
+std::vector<const char*> SimdTargets();
+
+// Restricts Attention to one of SimdTargets() from now on, or to the best again (null). False if there is no such
+// target. For tests and benchmarks; not to be called while Attention runs.
+bool UseSimdTarget(const char* name);
+
+}  // namespace topk
+
+#endif  // TOPK_ATTENTION_H_

@@ -1,0 +1,68 @@
+/* Exact top-k attention in plain C; see topk/attention.h for what it computes. The structs mirror the C++ ones: shapes
+ * in elements, strides in bytes, nothing here owns memory. Every function may be called from many threads at once. */
+#ifndef TOPK_TOPK_H_
+#define TOPK_TOPK_H_
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum { TOPK_F32 = 0, TOPK_F16 = 1, TOPK_BF16 = 2, TOPK_Q8_0 = 3 } topk_data_type;
+
+typedef enum {
+  TOPK_OK = 0,
+  TOPK_INVALID_ARGUMENT = 1,
+  TOPK_OUT_OF_MEMORY = 2,
+  TOPK_BUDGET_COVERS_ALL_KEYS = 3
+} topk_status_code;
+
+/* [batch, token, head, d]; the d numbers of a row are contiguous. */
+typedef struct {
+  const void* data;
+  topk_data_type type;
+  int64_t token_stride, head_stride, batch_stride;
+} topk_tensor;
+
+/* [batch % n_batch, head % n_head, query, key], f16 or f32, keys contiguous; -inf hides. Null data: no mask. */
+typedef struct {
+  const void* data;
+  topk_data_type type;
+  int64_t n_head, n_batch;
+  int64_t query_stride, head_stride, batch_stride;
+} topk_mask;
+
+typedef struct {
+  int64_t n_batch, n_query, n_key, n_head, n_head_kv, d_k, d_v;
+  topk_tensor q, k, v; /* q is f32 */
+  topk_mask mask;
+  bool causal;
+  float scale, softcap, alibi_max_bias;
+  const float* sink_logits; /* [n_head] or null */
+} topk_attention_input;
+
+/* f32 [batch, token, head, d_v] */
+typedef struct {
+  float* data;
+  int64_t token_stride, head_stride, batch_stride;
+} topk_attention_output;
+
+typedef struct {
+  int64_t rows, dense_rows, keys_seen, keys_kept, mass_rows;
+  double mass_sum, mass_min, seconds;
+} topk_statistics;
+
+/* Computes attention. `options`: "k=256,sinks=4,..." with the fields of topk::TopKOptions; null or empty: defaults.
+ * n_threads below 1: all threads of OpenMP. statistics may be null. On failure `message` (may be null) receives up
+ * to message_size bytes of a zero-terminated reason, and the output is untouched. */
+topk_status_code topk_attention(const topk_attention_input* input, const char* options,
+                                const topk_attention_output* output, int n_threads, topk_statistics* statistics,
+                                char* message, int64_t message_size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* TOPK_TOPK_H_ */

@@ -1,0 +1,53 @@
+// The entry point of libggml-topk.so, which ggml calls when it loads the file (GGML_BACKEND_PATH). Refuses, with the
+// reason in ggml's log, rather than computing something that was not asked for.
+#include <ggml-backend-impl.h>
+#include <ggml-impl.h>  // GGML_LOG_ERROR
+
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <utility>
+
+#include "backend.h"
+#include "settings.h"
+#include "state.h"
+#include "version.h"
+
+namespace {
+
+constexpr const char* kSettingsVariable = "TOPK_ATTENTION";
+
+ggml_backend_reg_t Refuse(const std::string& reason) {
+  GGML_LOG_ERROR("%s: %s\n", qwen_infer::kBackendName, reason.c_str());
+  return nullptr;
+}
+
+ggml_backend_reg_t Load() {
+  using namespace qwen_infer;
+  if (const std::string mismatch = VersionMismatch(BuiltGgmlVersion(), LoadedGgmlVersion()); !mismatch.empty()) {
+    return Refuse(mismatch);
+  }
+  if (ggml_backend_reg_by_name(kBackendName) != nullptr) {
+    return Refuse("this program has top-k attention already; it does not need the plugin, unset GGML_BACKEND_PATH");
+  }
+  Settings settings;
+  if (const char* text = std::getenv(kSettingsVariable); text != nullptr) {
+    if (const topk::Status status = ParseSettings(text, settings); !status.ok()) {
+      return Refuse(std::string(kSettingsVariable) + ": " + status.message());
+    }
+  }
+  State::Instance().set_settings(std::move(settings));
+  return TopKRegistration();
+}
+
+ggml_backend_reg_t LoadOrRefuse() {
+  try {
+    return Load();
+  } catch (const std::exception& error) {
+    return Refuse(error.what());
+  }
+}
+
+}  // namespace
+
+GGML_BACKEND_DL_IMPL(LoadOrRefuse)

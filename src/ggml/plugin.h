@@ -1,0 +1,38 @@
+// Top-k attention for a program that links it instead of loading libggml-topk.so. Needs libggml at link time.
+#ifndef QWEN_INFER_SRC_GGML_PLUGIN_H_
+#define QWEN_INFER_SRC_GGML_PLUGIN_H_
+
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
+#include <vector>
+
+#include "settings.h"
+#include "statistics.h"
+#include "topk/status.h"
+
+namespace qwen_infer {
+
+// Registers the device "TOPK" with ggml, with these settings. Call it once, before any context is created (llama.cpp
+// collects the devices then); contexts need flash attention on. kInvalidArgument, and nothing registered, if the
+// settings are invalid, if the process has loaded another ggml than the one compiled against, or if there is a device
+// "TOPK" already, for example from the environment variable GGML_BACKEND_PATH.
+topk::Status RegisterTopK(const Settings& settings);
+
+// The same with the defaults changed by `settings`, in the text form of settings.h.
+topk::Status RegisterTopK(std::string_view settings);
+
+// All of the following may be called from any thread at any time, registered or not.
+
+// Takes effect from the next graph that is computed. kInvalidArgument, changing nothing, if they are invalid.
+topk::Status SetSettings(const Settings& settings);
+Settings CurrentSettings();
+
+std::vector<LayerStatistics> GetStatistics();
+void ResetStatistics();
+
+// GetStatistics with the current settings, in the form that StatisticsJson (statistics.h) describes.
+nlohmann::ordered_json CurrentStatisticsJson();
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_SRC_GGML_PLUGIN_H_

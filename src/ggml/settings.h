@@ -1,0 +1,68 @@
+// The plugin's settings: one topk::TopKOptions for all layers, and what differs from it in single layers.
+//
+// Their text form, as in TOPK_ATTENTION="k=256,sinks=4,dense_layers=2,k@4=1024,window@6-9=128", is a list of name=value
+// separated by commas; blanks around an item are ignored. A name is one of topk::OptionFields() or "dense_layers".
+// "name@N" and "name@A-B" set it for layer N and for the layers A to B; they win over a plain name wherever they stand.
+// Of two items that set the same thing the later wins.
+#ifndef QWEN_INFER_SRC_GGML_SETTINGS_H_
+#define QWEN_INFER_SRC_GGML_SETTINGS_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "topk/options.h"
+#include "topk/status.h"
+
+namespace qwen_infer {
+
+// Layers are numbered from 0; far above what any model has, so that a slip like k@10000000=1 is caught.
+inline constexpr int kMaxLayer = 9999;
+
+// The layer of an op that belongs to none that we know of (see layer.h): it gets the plain settings.
+inline constexpr int kUnknownLayer = -1;
+
+// Number of visible keys below which a row runs dense, because full attention is faster there. The one place where
+// this measurement lives: AMD Zen 4, 2 threads, Qwen2.5-0.5B shapes (14/2 heads of 64, f16 cache).
+inline constexpr int64_t kDefaultCrossover = 1024;
+
+// What a plugin without settings does: k = 256, mass sampled, dense below kDefaultCrossover.
+topk::TopKOptions DefaultOptions();
+
+// "name=value" for the layers first to last.
+struct LayerOverride {
+  int first = 0;
+  int last = 0;
+  std::string name;
+  std::string value;
+};
+
+struct Settings {
+  topk::TopKOptions options = DefaultOptions();
+  // Layers below this one keep all keys.
+  int dense_layers = 0;
+  // Applied in order. ParseSettings has checked that each of them parses.
+  std::vector<LayerOverride> overrides;
+
+  // kInvalidArgument, naming the layer if it is an override's fault, unless the options of every layer are valid.
+  topk::Status Validate() const;
+
+  // The options of one layer; those of a dense layer keep all of `n_key` keys.
+  topk::TopKOptions ForLayer(int layer, int64_t n_key) const;
+};
+
+// Reads the text form on top of `settings`; items that are not named keep their value. kInvalidArgument for anything
+// unknown, unparsable or out of range: the message names the bad part and ends with SettingsHelp(). `settings` is
+// unchanged on error.
+topk::Status ParseSettings(std::string_view text, Settings& settings);
+
+// The text form of all settings; ParseSettings reads it back.
+std::string FormatSettings(const Settings& settings);
+
+// The allowed names with type, range, default and a sentence each; several lines, without a final newline.
+std::string SettingsHelp();
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_SRC_GGML_SETTINGS_H_

@@ -1,0 +1,24 @@
+#include "state.h"
+
+#include <utility>
+
+namespace qwen_infer {
+
+State& State::Instance() {
+  // Never destroyed: programs free their backends in static destructors, in an order that we don't know.
+  static State& state = *new State;
+  return state;
+}
+
+std::shared_ptr<const Settings> State::settings() const {
+  const std::lock_guard lock(mutex_);
+  return settings_;
+}
+
+void State::set_settings(Settings settings) {
+  auto next = std::make_shared<const Settings>(std::move(settings));
+  const std::lock_guard lock(mutex_);
+  settings_ = std::move(next);
+}
+
+}  // namespace qwen_infer

@@ -1,0 +1,32 @@
+// What all TOPK devices and backends of a process share: settings and statistics.
+#ifndef QWEN_INFER_SRC_GGML_STATE_H_
+#define QWEN_INFER_SRC_GGML_STATE_H_
+
+#include <memory>
+#include <mutex>
+
+#include "settings.h"
+#include "statistics.h"
+
+namespace qwen_infer {
+
+// All functions may be called from any thread at any time.
+class State {
+ public:
+  static State& Instance();
+
+  // The settings as they are now; a computation that has begun keeps those that it began with.
+  std::shared_ptr<const Settings> settings() const;
+  void set_settings(Settings settings);
+
+  StatisticsBook& statistics() { return statistics_; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
+  StatisticsBook statistics_;
+};
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_SRC_GGML_STATE_H_

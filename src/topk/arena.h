@@ -1,0 +1,53 @@
+// Scratch memory: laid out once, allocated once on the calling thread, so that tasks never allocate.
+#ifndef TOPK_SRC_ARENA_H_
+#define TOPK_SRC_ARENA_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+
+namespace topk {
+
+inline constexpr size_t kCacheLineBytes = 64;
+
+// Hands out aligned arrays from one block. A layout runs twice: over null, to learn the size, then over the block.
+class Carver {
+ public:
+  explicit Carver(std::byte* base) : base_(base) {}
+
+  template <typename T>
+  T* Take(int64_t count) {
+    T* array = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
+    const size_t bytes = static_cast<size_t>(count) * sizeof(T);
+    used_ += (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+    return array;
+  }
+  size_t used() const { return used_; }
+
+ private:
+  std::byte* base_;
+  size_t used_ = 0;
+};
+
+// One block of cache-line-aligned memory, uninitialised.
+class Arena {
+ public:
+  // False if there is not enough memory.
+  bool Allocate(size_t bytes) {
+    block_.reset(static_cast<std::byte*>(
+        ::operator new(bytes == 0 ? 1 : bytes, std::align_val_t{kCacheLineBytes}, std::nothrow)));
+    return block_ != nullptr;
+  }
+  std::byte* base() const { return block_.get(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* block) const { ::operator delete(block, std::align_val_t{kCacheLineBytes}); }
+  };
+  std::unique_ptr<std::byte, Free> block_;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_ARENA_H_

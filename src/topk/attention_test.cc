@@ -1,0 +1,354 @@
+// Attention against ReferenceAttention: the same selected set, bit for bit, and outputs to f32 rounding, on every SIMD
+// target of this machine and for several thread counts.
+#include "topk/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "topk/testing/random_input.h"
+
+namespace topk {
+namespace {
+
+using testing::OutputTensor;
+using testing::RandomProblem;
+using testing::Shape;
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+// std::thread workers: unlike libgomp's, ThreadSanitizer understands them.
+void ThreadFor(void* context, int64_t count, ParallelTask task, void* state) {
+  const int n_workers = *static_cast<int*>(context);
+  std::atomic<int64_t> next = 0;
+  std::vector<std::thread> threads;
+  for (int worker = 0; worker < n_workers; ++worker) {
+    threads.emplace_back([&, worker] {
+      for (int64_t index = next++; index < count; index = next++) task(state, index, worker);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+class AttentionTest : public ::testing::Test {
+ protected:
+  void TearDown() override { UseSimdTarget(nullptr); }
+};
+
+// Weights sum to 1, so an output is off by at most about (e_s + count * u) * max|v|; e_s, the scan's error, is below
+// 1e-5 for the scores here.
+constexpr float kTolerance = 2e-4F;
+
+void ExpectClose(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(want[i])) {
+      ASSERT_TRUE(std::isnan(got[i])) << what << " at " << i << ": " << got[i] << " is not NaN";
+    } else if (std::isinf(want[i])) {
+      ASSERT_EQ(got[i], want[i]) << what << " at " << i;
+    } else {
+      ASSERT_NEAR(got[i], want[i], kTolerance * std::max(1.0F, std::abs(want[i]))) << what << " at " << i;
+    }
+  }
+}
+
+// Runs a problem on all targets and 1 to 3 threads, with and without asking for the selection.
+void ExpectEqualsReference(const AttentionInput& input, const TopKOptions& options, const std::string& what) {
+  OutputTensor expected(input);
+  Selection expected_selection;
+  Statistics expected_statistics;
+  ASSERT_EQ(ReferenceAttention(input, options, {expected.view(), &expected_selection, nullptr}).message(), "") << what;
+  OutputTensor expected_plain(input);
+  ASSERT_TRUE(ReferenceAttention(input, options, {expected_plain.view(), nullptr, &expected_statistics}).ok());
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (int n_threads : {1, 3}) {
+      const std::string where = what + " on " + target + " with " + std::to_string(n_threads) + " threads";
+      const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
+      OutputTensor out(input);
+      Selection selection;
+      ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
+      ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
+      ASSERT_EQ(selection.keys, expected_selection.keys) << where;
+      ExpectClose(selection.weights, expected_selection.weights, where + " weights");
+      ExpectClose(out.numbers, expected.numbers, where + " with selection");
+
+      OutputTensor plain(input);
+      Statistics statistics;
+      ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
+      ExpectClose(plain.numbers, expected_plain.numbers, where);
+      EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
+      EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
+      EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
+      EXPECT_EQ(statistics.keys_kept, expected_statistics.keys_kept) << where;
+      EXPECT_EQ(statistics.mass_rows, expected_statistics.mass_rows) << where;
+      EXPECT_NEAR(statistics.MeanMass(), expected_statistics.MeanMass(), 1e-4) << where;
+      EXPECT_NEAR(statistics.mass_min, expected_statistics.mass_min, 1e-4) << where;
+    }
+  }
+}
+
+TEST_F(AttentionTest, HasATargetAndRefusesUnknownOnes) {
+  EXPECT_FALSE(SimdTargets().empty());
+  EXPECT_FALSE(UseSimdTarget("no such target"));
+}
+
+TEST_F(AttentionTest, EqualsReferenceForAllTypesOfKeysAndValues) {
+  constexpr DataType kTypes[] = {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kQ8_0};
+  uint32_t seed = 1;
+  for (DataType k_type : kTypes) {
+    for (DataType v_type : kTypes) {
+      for (int64_t padding : {0, 2}) {
+        Shape shape{.n_query = 5, .n_key = 333, .d_k = 32, .d_v = 64, .k_type = k_type, .v_type = v_type,
+                    .padding = padding};
+        const RandomProblem problem(shape, seed++);
+        ExpectEqualsReference(problem.input, {.k = 17, .mass = MassMode::kExact}, shape.Name());
+      }
+    }
+  }
+}
+
+TEST_F(AttentionTest, EqualsReferenceForOddShapes) {
+  uint32_t seed = 100;
+  for (int64_t d_k : {1, 3, 16, 65, 576}) {
+    for (int64_t d_v : {1, 17, 80, 512}) {
+      for (int64_t n_key : {1, 63, 64, 65, 129}) {
+        Shape shape{.n_query = 2, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d_k, .d_v = d_v};
+        const RandomProblem problem(shape, seed++);
+        ExpectEqualsReference(problem.input, {.k = 10}, shape.Name());
+      }
+    }
+  }
+}
+
+TEST_F(AttentionTest, EqualsReferenceForEveryBudget) {
+  Shape shape{.n_query = 4, .n_key = 700, .d_k = 16, .d_v = 8, .mask = Shape::Mask::kCausal};
+  const RandomProblem problem(shape, 7);
+  for (int64_t k : {1, 2, 31, 255, 256, 257, 695, 699, 700, 701, 100000}) {
+    for (bool sparse : {false, true}) {
+      ExpectEqualsReference(problem.input, {.k = k, .sparse = sparse}, shape.Name() + " k " + std::to_string(k));
+    }
+  }
+}
+
+TEST_F(AttentionTest, EqualsReferenceWithMasksBiasesAndForcedKeys) {
+  uint32_t seed = 1000;
+  using Mask = Shape::Mask;
+  for (Mask mask : {Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kAllHidden}) {
+    for (DataType mask_type : {DataType::kF16, DataType::kF32}) {
+      for (float softcap : {0.0F, 5.0F}) {
+        for (int64_t sinks : {0, 4}) {
+          for (int64_t window : {0, 70}) {
+            Shape shape{.n_batch = 2, .n_query = 7, .n_key = 300, .n_head = 6, .n_head_kv = 3, .d_k = 20, .d_v = 20,
+                        .mask = mask, .mask_type = mask_type, .softcap = softcap, .sink_logits = sinks > 0};
+            const RandomProblem problem(shape, seed++);
+            const TopKOptions options{.k = 21, .temperature = 0.7F, .sinks = sinks, .window = window,
+                                      .mass = MassMode::kExact};
+            ExpectEqualsReference(problem.input, options, shape.Name());
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(AttentionTest, EqualsReferenceWithManyRowsPerTileAndMixedDenseRows) {
+  Shape shape{.n_query = 150, .n_key = 220, .n_head = 7, .n_head_kv = 1, .d_k = 8, .d_v = 8,
+              .mask = Shape::Mask::kCausal};
+  const RandomProblem problem(shape, 11);
+  ExpectEqualsReference(problem.input, {.k = 9, .crossover = 120, .mass = MassMode::kSampled}, shape.Name());
+  ExpectEqualsReference(problem.input, {.k = 100, .mass = MassMode::kSampled}, shape.Name());
+}
+
+TEST_F(AttentionTest, EqualsReferenceWhenKeysAreSplitAmongTasks) {
+  for (int64_t n_query : {1, 5}) {
+    Shape shape{.n_query = n_query, .n_key = 9001, .n_head = 7, .n_head_kv = 1, .d_k = 64, .d_v = 64,
+                .k_type = DataType::kF16, .v_type = DataType::kF16, .mask = Shape::Mask::kCausal};
+    const RandomProblem problem(shape, 13);
+    ExpectEqualsReference(problem.input, {.k = 256, .mass = MassMode::kExact}, shape.Name());
+    ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
+    ExpectEqualsReference(problem.input, {.k = 100000}, shape.Name() + " dense");
+    ExpectEqualsReference(problem.input, {.k = 100000, .sparse = true}, shape.Name() + " all kept");
+    ExpectEqualsReference(problem.input, {.k = 256, .crossover = 10000}, shape.Name() + " crossover");
+    ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.3F, .max_k = 200}, shape.Name() + " mass");
+  }
+}
+
+TEST_F(AttentionTest, GrowsTheBudgetToTheMassAskedFor) {
+  Shape shape{.n_query = 20, .n_key = 400, .d_k = 16, .d_v = 16, .mask = Shape::Mask::kCausal};
+  RandomProblem problem(shape, 17);
+  for (float min_mass : {0.5F, 0.9F}) {
+    for (int64_t max_k : {30, 390}) {
+      for (bool dense : {false, true}) {
+        const TopKOptions options{.k = 10, .sinks = 2, .min_mass = min_mass, .max_k = max_k,
+                                  .dense_beyond_max_k = dense};
+        ExpectEqualsReference(problem.input, options, shape.Name());
+        OutputTensor out(problem.input);
+        Statistics statistics;
+        ASSERT_TRUE(Attention(problem.input, options, {out.view(), nullptr, &statistics}, SerialExecutor()).ok());
+        if (dense || max_k == 390) {
+          EXPECT_GE(statistics.mass_min, min_mass - 1e-5);
+        }
+      }
+    }
+  }
+}
+
+// Ties, in number and in order: the lowest keys win.
+TEST_F(AttentionTest, EqualScoresGoToTheLowestKeys) {
+  Shape shape{.n_query = 3, .n_key = 5000, .n_head = 2, .n_head_kv = 1, .d_k = 8, .d_v = 4};
+  RandomProblem problem(shape, 19);
+  for (int64_t j = 0; j < shape.n_key; ++j) {
+    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 0.5F);  // constant keys
+  }
+  ExpectEqualsReference(problem.input, {.k = 64}, "constant keys");
+  for (int64_t j = 0; j < shape.n_key; ++j) {
+    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, static_cast<float>(j % 7));
+  }
+  ExpectEqualsReference(problem.input, {.k = 64}, "few distinct keys");
+  for (int64_t j = 0; j < shape.n_key; ++j) {
+    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 0.0F);
+  }
+  ExpectEqualsReference(problem.input, {.k = 64}, "zero keys");
+}
+
+// Keys that differ in the last bit only: f32 sums cannot tell them apart, the canonical score can.
+TEST_F(AttentionTest, NearTiesAreDecidedByTheCanonicalScore) {
+  Shape shape{.n_query = 4, .n_key = 3000, .n_head = 2, .n_head_kv = 1, .d_k = 64, .d_v = 4};
+  RandomProblem problem(shape, 23);
+  std::mt19937 random(23);
+  std::uniform_int_distribution<int> ulps(0, 3);
+  for (int64_t j = 0; j < shape.n_key; ++j) {
+    for (int64_t i = 0; i < shape.d_k; ++i) {
+      problem.k.Set(0, j, 0, i, std::sin(static_cast<float>(i)) * (1.0F + 0x1p-23F * static_cast<float>(ulps(random))));
+    }
+  }
+  ExpectEqualsReference(problem.input, {.k = 300}, "near ties");
+}
+
+TEST_F(AttentionTest, HandlesScoresInSortedOrder) {
+  for (float direction : {1.0F, -1.0F}) {
+    Shape shape{.n_query = 2, .n_key = 6000, .n_head = 1, .n_head_kv = 1, .d_k = 4, .d_v = 4};
+    RandomProblem problem(shape, 29);
+    for (int64_t j = 0; j < shape.n_key; ++j) {
+      for (int64_t i = 0; i < 4; ++i) problem.k.Set(0, j, 0, i, direction * 0.001F * static_cast<float>(j));
+    }
+    ExpectEqualsReference(problem.input, {.k = 100}, "sorted");
+  }
+}
+
+TEST_F(AttentionTest, SurvivesNumbersThatAreNotFinite) {
+  for (float bad : {kNan, kInf, -kInf, 3e38F, 1e-40F}) {
+    for (bool in_key : {true, false}) {
+      for (int64_t k : {5, 5000}) {
+        Shape shape{.n_query = 3, .n_key = 300, .n_head = 2, .n_head_kv = 1, .d_k = 12, .d_v = 4};
+        RandomProblem problem(shape, 31);
+        (in_key ? problem.k : problem.v).Set(0, 100, 0, 3, bad);
+        ExpectEqualsReference(problem.input, {.k = k}, std::to_string(bad) + (in_key ? " in a key" : " in a value"));
+      }
+    }
+    Shape shape{.n_query = 3, .n_key = 300, .n_head = 2, .n_head_kv = 1, .d_k = 12, .d_v = 4};
+    RandomProblem problem(shape, 37);
+    problem.q.Set(0, 1, 0, 2, bad);
+    ExpectEqualsReference(problem.input, {.k = 5}, std::to_string(bad) + " in a query");
+  }
+}
+
+// A hidden key or value cannot reach the output, whatever it holds.
+TEST_F(AttentionTest, HiddenKeysAndValuesDoNotCount) {
+  Shape shape{.n_query = 4, .n_key = 200, .n_head = 2, .n_head_kv = 1, .d_k = 8, .d_v = 8,
+              .mask = Shape::Mask::kCausal};
+  for (int64_t k : {10, 1000}) {
+    RandomProblem problem(shape, 41);
+    for (int64_t i = 0; i < 8; ++i) {
+      problem.k.Set(0, 199, 0, i, kNan);  // seen by the last query alone
+      problem.v.Set(0, 199, 0, i, kInf);
+    }
+    problem.input.n_query = 3;
+    problem.input.causal = false;
+    std::vector<float> mask(3 * 200, 0.0F);
+    for (int64_t query = 0; query < 3; ++query) mask[query * 200 + 199] = -kInf;
+    problem.input.mask = {.data = mask.data(), .type = DataType::kF32, .query_stride = 800};
+    ExpectEqualsReference(problem.input, {.k = k}, "hidden NaN");
+    OutputTensor out(problem.input);
+    ASSERT_TRUE(Attention(problem.input, {.k = k}, {out.view()}, SerialExecutor()).ok());
+    for (float x : out.numbers) ASSERT_TRUE(std::isfinite(x));
+  }
+}
+
+TEST_F(AttentionTest, AcceptsEmptyInputs) {
+  for (int which : {0, 1, 2}) {
+    Shape shape{.n_batch = which == 0 ? 0 : 1, .n_query = which == 1 ? 0 : 2, .n_key = which == 2 ? 0 : 9};
+    const RandomProblem problem(shape, 43);
+    OutputTensor out(problem.input);
+    ASSERT_TRUE(Attention(problem.input, {}, {out.view()}, SerialExecutor()).ok());
+    for (float x : out.numbers) EXPECT_EQ(x, 0.0F);  // a row without keys gives zeros
+  }
+}
+
+TEST_F(AttentionTest, BroadcastsMasksOverHeadsAndBatches) {
+  Shape shape{.n_batch = 4, .n_query = 2, .n_key = 50, .n_head = 4, .n_head_kv = 2};
+  RandomProblem problem(shape, 47);
+  std::vector<float> mask(2 * 2 * 2 * 50);  // [batch % 2][head % 2][query][key]
+  for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 3 == 0 ? -kInf : 0.25F * static_cast<float>(i % 5);
+  problem.input.mask = {.data = mask.data(), .type = DataType::kF32, .n_head = 2, .n_batch = 2, .query_stride = 200,
+                        .head_stride = 400, .batch_stride = 800};
+  ExpectEqualsReference(problem.input, {.k = 7}, "broadcast");
+}
+
+TEST_F(AttentionTest, RefusesWhatIsOutOfRangeAndTouchesNothing) {
+  const Shape shape;
+  const auto expect_refused = [&](const char* part, auto&& spoil) {
+    RandomProblem problem(shape, 53);
+    OutputTensor out(problem.input);
+    TopKOptions options;
+    AttentionOutput output{out.view()};
+    spoil(problem.input, options, output);
+    const Status status = Attention(problem.input, options, output, SerialExecutor());
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << part;
+    EXPECT_NE(status.message().find(part), std::string::npos) << status.message();
+    for (float x : out.numbers) ASSERT_EQ(x, -77.0F) << part;
+  };
+  using In = AttentionInput;
+  using Opt = TopKOptions;
+  using Out = AttentionOutput;
+  expect_refused("k=0", [](In&, Opt& o, Out&) { o.k = 0; });
+  expect_refused("k=-5", [](In&, Opt& o, Out&) { o.k = -5; });
+  expect_refused("temperature=0", [](In&, Opt& o, Out&) { o.temperature = 0; });
+  expect_refused("temperature=nan", [](In&, Opt& o, Out&) { o.temperature = kNan; });
+  expect_refused("max_k=8", [](In&, Opt& o, Out&) { o.min_mass = 0.5F, o.max_k = 8; });
+  expect_refused("d_k=0", [](In& i, Opt&, Out&) { i.d_k = 0; });
+  expect_refused("d_v=577", [](In& i, Opt&, Out&) { i.d_v = 577; });
+  expect_refused("n_key=-1", [](In& i, Opt&, Out&) { i.n_key = -1; });
+  expect_refused("n_head=3", [](In& i, Opt&, Out&) { i.n_head = 3; });
+  expect_refused("q.data", [](In& i, Opt&, Out&) { i.q.data = nullptr; });
+  expect_refused("v.data", [](In& i, Opt&, Out&) { i.v.data = nullptr; });
+  expect_refused("q.type", [](In& i, Opt&, Out&) { i.q.type = DataType::kF16; });
+  expect_refused("q8_0", [](In& i, Opt&, Out&) { i.k.type = DataType::kQ8_0; });
+  expect_refused("misaligned", [](In& i, Opt&, Out&) { i.k.token_stride += 1; });
+  expect_refused("overlapping", [](In&, Opt&, Out& o) { o.out.head_stride = 4; });
+  expect_refused("scale", [](In& i, Opt&, Out&) { i.scale = kInf; });
+  expect_refused("softcap", [](In& i, Opt&, Out&) { i.softcap = -1; });
+  expect_refused("ALiBi", [](In& i, Opt&, Out&) { i.alibi_max_bias = 8; });
+}
+
+TEST_F(AttentionTest, WithoutFallbackABudgetThatCoversAllKeysIsAnError) {
+  const RandomProblem problem(Shape{.n_key = 50}, 59);
+  OutputTensor out(problem.input);
+  TopKOptions options{.k = 50, .fallback = false};
+  const Status status = Attention(problem.input, options, {out.view()}, SerialExecutor());
+  EXPECT_EQ(status.code(), StatusCode::kBudgetCoversAllKeys);
+  EXPECT_NE(status.message().find("k=50"), std::string::npos) << status.message();
+  for (float x : out.numbers) ASSERT_EQ(x, -77.0F);
+  options.k = 49;
+  EXPECT_TRUE(Attention(problem.input, options, {out.view()}, SerialExecutor()).ok());
+}
+
+}  // namespace
+}  // namespace topk

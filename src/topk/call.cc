@@ -1,0 +1,30 @@
+#include "topk/call.h"
+
+#include <algorithm>
+
+namespace topk {
+
+Tile Call::TileAt(int64_t index) const {
+  const int64_t per_head = TilesPerHeadKv();
+  const int64_t head = index / per_head;
+  const int64_t first_row = index % per_head * kTileRows;
+  return {head / input.n_head_kv, head % input.n_head_kv, first_row, std::min(kTileRows, RowsPerHeadKv() - first_row)};
+}
+
+void Call::FindVisibilityAt(int64_t index) {
+  const int64_t query = index % input.n_query;
+  const int64_t mask_head = index / input.n_query % MaskHeads();
+  const int64_t mask_batch = index / input.n_query / MaskHeads();
+  const int64_t causal_end = std::clamp<int64_t>(input.n_key - input.n_query + query + 1, 0, input.n_key);
+  const int64_t end = input.causal ? causal_end : input.n_key;
+  const uint8_t* mask = HasMask() ? input.mask.Row(mask_batch, mask_head, query) : nullptr;
+  visibilities_[index] =
+      FindVisibility(input.mask.type, mask, static_cast<KeyIndex>(end), options.sinks, options.window);
+}
+
+int64_t Call::MaxSelected() const {
+  const int64_t forced = std::min(options.sinks, input.n_key) + std::min(options.window, input.n_key);
+  return std::min(std::min(LargestBudget(), input.n_key) + forced, input.n_key);
+}
+
+}  // namespace topk

@@ -1,0 +1,122 @@
+// One call of Attention: its arguments and all that follows from them once, before the tiles are computed.
+#ifndef TOPK_SRC_CALL_H_
+#define TOPK_SRC_CALL_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "topk/attention.h"
+#include "topk/numeric.h"
+#include "topk/visibility/visibility.h"
+
+namespace topk {
+
+// Rows (a query of a head) that are computed together against each block of keys. Packing a block costs as much as
+// multiplying it with a few rows, so a tile has many; their candidates should stay in the L2 cache.
+inline constexpr int64_t kTileRows = 96;
+
+// One row: a query of a query head. Rows of a tile share the KV head.
+struct RowId {
+  int64_t batch;
+  int64_t query;
+  int64_t head;
+};
+
+// Rows [first_row, first_row + n_rows) of a KV head, numbered query by query, head by head.
+struct Tile {
+  int64_t batch;
+  int64_t head_kv;
+  int64_t first_row;
+  int64_t n_rows;
+};
+
+// Where the selections of all rows are gathered while tasks run in any order; null arrays if nobody asked.
+struct SelectionStaging {
+  KeyIndex* keys = nullptr;    // rows * stride
+  float* weights = nullptr;    // rows * stride
+  int64_t* counts = nullptr;   // rows
+  int64_t stride = 0;
+};
+
+class Call {
+ public:
+  Call(const AttentionInput& input, const TopKOptions& options, const AttentionOutput& output)
+      : input(input), options(options), output(output), rule(ScoreRule::Of(input, options)),
+        group(input.n_head / input.n_head_kv) {}
+
+  const AttentionInput& input;
+  const TopKOptions& options;
+  const AttentionOutput& output;
+  ScoreRule rule;
+  int64_t group;  // query heads of a KV head
+  SelectionStaging staging;
+
+  int64_t RowsPerHeadKv() const { return input.n_query * group; }
+  int64_t TilesPerHeadKv() const { return (RowsPerHeadKv() + kTileRows - 1) / kTileRows; }
+  int64_t TileCount() const { return input.n_batch * input.n_head_kv * TilesPerHeadKv(); }
+  Tile TileAt(int64_t index) const;
+
+  RowId RowOf(const Tile& tile, int64_t row) const {
+    const int64_t r = tile.first_row + row;
+    return {tile.batch, r / group, tile.head_kv * group + r % group};
+  }
+  // Number of a row in the order of outputs: [batch, query, head].
+  int64_t RowNumber(const RowId& row) const { return (row.batch * input.n_query + row.query) * input.n_head + row.head; }
+
+  // Keys and values of one batch and KV head; row j is view.Row(0, j, 0).
+  TensorView KeysOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.k, batch, head_kv); }
+  TensorView ValuesOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.v, batch, head_kv); }
+  const float* QueryOf(const RowId& row) const {
+    return reinterpret_cast<const float*>(input.q.Row(row.batch, row.query, row.head));
+  }
+  // The mask row of a row, or null.
+  const uint8_t* MaskOf(const RowId& row) const {
+    return input.mask.data == nullptr ? nullptr : input.mask.Row(row.batch, row.head, row.query);
+  }
+  float SlopeOf(int64_t head) const { return AlibiSlope(input.alibi_max_bias, head, input.n_head); }
+  float SinkLogitOf(int64_t head) const {
+    return input.sink_logits == nullptr ? -std::numeric_limits<float>::infinity() : input.sink_logits[head];
+  }
+
+  // Visibility of every distinct mask row; find all before asking for one. Index is below VisibilityCount().
+  int64_t VisibilityCount() const { return MaskBatches() * MaskHeads() * input.n_query; }
+  void SetVisibilities(std::span<Visibility> memory) { visibilities_ = memory; }
+  void FindVisibilityAt(int64_t index);
+  const Visibility& VisibilityOf(const RowId& row) const {
+    return visibilities_[((row.batch % MaskBatches()) * MaskHeads() + row.head % MaskHeads()) * input.n_query +
+                         row.query];
+  }
+
+  // Most keys that compete for a place in any row, and keys a row may keep of them.
+  int64_t LargestBudget() const { return options.min_mass > 0 ? options.max_k : options.k; }
+  int64_t MaxSelected() const;
+  bool IsSelectionWanted() const { return output.selection != nullptr; }
+
+  // Whether a row keeps every visible key, by the options or because dense is faster there.
+  bool RunsDense(const Visibility& visibility) const {
+    if (options.sparse || IsSelectionWanted()) return false;
+    return visibility.n_competing <= options.k || visibility.count < options.crossover;
+  }
+  bool MeasuresMass(const Visibility& visibility) const {
+    if (options.mass == MassMode::kExact || options.min_mass > 0) return true;
+    return options.mass == MassMode::kSampled && visibility.count % kMassSamplingPeriod == 0;
+  }
+
+ private:
+  static TensorView HeadOf(const TensorView& view, int64_t batch, int64_t head_kv) {
+    TensorView head = view;
+    head.data = static_cast<const uint8_t*>(view.data) + batch * view.batch_stride + head_kv * view.head_stride;
+    return head;
+  }
+  bool HasMask() const { return input.mask.data != nullptr; }
+  int64_t MaskBatches() const { return HasMask() ? std::min(input.mask.n_batch, input.n_batch) : 1; }
+  int64_t MaskHeads() const { return HasMask() ? std::min(input.mask.n_head, input.n_head) : 1; }
+
+  std::span<Visibility> visibilities_;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_CALL_H_

@@ -1,0 +1,213 @@
+#include "topk/finish.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include "topk/attend/attend.h"
+#include "topk/canonical/canonical_row.h"
+#include "topk/load/pack.h"
+
+namespace topk {
+
+namespace {
+
+// A row's selection: keys ascending, their scores, and which of them are sinks (first) or window (last).
+struct RowSelection {
+  int64_t count = 0;
+  int64_t n_sinks = 0;
+  int64_t n_window = 0;
+  double log_sum_all = 0.0;  // of all visible keys, if the row measures its mass
+
+  int64_t n_competing() const { return count - n_sinks - n_window; }
+};
+
+class RowFinisher {
+ public:
+  RowFinisher(const Call& call, RowState& row, const FinishScratch& scratch)
+      : call_(call), row_(row), scratch_(scratch), scorer_(call, row.id) {}
+
+  // The selection for the options' budget, into scratch. False if the row must run dense for its mass.
+  bool Select(RowSelection& selection);
+
+ private:
+  void SelectWithBudget(int64_t budget, RowSelection& selection);
+  void SelectFromCandidates(int64_t budget, RowSelection& selection);
+  void SelectFromAllKeys(int64_t budget, RowSelection& selection);
+  int64_t AppendForced(KeyIndex begin, KeyIndex end, int64_t at);
+  int64_t BudgetForMass(const RowSelection& selection) const;
+
+  const Call& call_;
+  RowState& row_;
+  const FinishScratch& scratch_;
+  RowScorer scorer_;
+};
+
+// The visible keys of [begin, end), sinks or window, and their scores.
+int64_t RowFinisher::AppendForced(KeyIndex begin, KeyIndex end, int64_t at) {
+  int64_t n = 0;
+  for (KeyIndex j = begin; j < end; ++j) {
+    if (IsVisible(call_.input.mask.type, row_.mask, j)) scratch_.keys[at + n++] = j;
+  }
+  scorer_.Score({scratch_.keys + at, static_cast<size_t>(n)}, scratch_.forced_scores);
+  std::transform(scratch_.forced_scores, scratch_.forced_scores + n, scratch_.scores + at,
+                 [](double s) { return static_cast<float>(s); });
+  return n;
+}
+
+void RowFinisher::SelectFromCandidates(int64_t budget, RowSelection& selection) {
+  row_.candidates.KeepBest(budget, scorer_, scratch_.undecided);
+  const int64_t n = row_.candidates.count();
+  selection.n_sinks = AppendForced(row_.visible->begin, row_.visible->sinks_end, 0);
+  std::copy_n(row_.candidates.scores(), n, scratch_.scores + selection.n_sinks);
+  std::copy_n(row_.candidates.keys(), n, scratch_.keys + selection.n_sinks);
+  selection.n_window = AppendForced(row_.visible->window_begin, row_.visible->end, selection.n_sinks + n);
+  selection.count = selection.n_sinks + n + selection.n_window;
+  selection.log_sum_all = row_.all.Log();
+}
+
+void RowFinisher::SelectFromAllKeys(int64_t budget, RowSelection& selection) {
+  const CanonicalSelection canonical = SelectCanonically(call_, row_.id, budget, scratch_.canonical);
+  selection = {};
+  selection.count = canonical.count;
+  selection.log_sum_all = canonical.log_sum_all;
+  for (int64_t j = 0; j < canonical.count; ++j) {
+    const ScoredKey& chosen = scratch_.canonical[j];
+    scratch_.keys[j] = chosen.key;
+    scratch_.scores[j] = static_cast<float>(chosen.score);
+    selection.n_sinks += chosen.key < row_.visible->sinks_end ? 1 : 0;
+    selection.n_window += chosen.key >= row_.visible->window_begin ? 1 : 0;
+  }
+}
+
+void RowFinisher::SelectWithBudget(int64_t budget, RowSelection& selection) {
+  row_.is_canonical = row_.is_canonical || !row_.candidates.is_exact();
+  row_.is_canonical ? SelectFromAllKeys(budget, selection) : SelectFromCandidates(budget, selection);
+}
+
+// The smallest budget from k on whose selection has the mass asked for; one more than there are if none has.
+int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
+  const int64_t n = selection.n_competing();
+  const float* competing = scratch_.scores + selection.n_sinks;
+  std::copy_n(competing, n, scratch_.ranked);
+  std::sort(scratch_.ranked, scratch_.ranked + n, std::greater<>());
+  double kept = 0;
+  const auto share = [&](float s) { return std::exp(static_cast<double>(s) - selection.log_sum_all); };
+  for (int64_t j = 0; j < selection.n_sinks; ++j) kept += share(scratch_.scores[j]);
+  for (int64_t j = selection.count - selection.n_window; j < selection.count; ++j) kept += share(scratch_.scores[j]);
+  const int64_t least = std::min(call_.options.k, n);
+  for (int64_t budget = 0; budget <= n; ++budget) {
+    if (budget >= least && kept >= call_.options.min_mass) return budget;
+    if (budget < n) kept += share(scratch_.ranked[budget]);
+  }
+  return n + 1;
+}
+
+bool RowFinisher::Select(RowSelection& selection) {
+  SelectWithBudget(call_.LargestBudget(), selection);
+  if (!(call_.options.min_mass > 0)) return true;
+  const int64_t n = selection.n_competing();
+  const int64_t budget = BudgetForMass(selection);
+  if (budget > n) {
+    return n == row_.visible->n_competing || !call_.options.dense_beyond_max_k || call_.IsSelectionWanted();
+  }
+  if (budget < n) SelectWithBudget(budget, selection);
+  return true;
+}
+
+void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statistics) {
+  statistics.rows += 1;
+  statistics.dense_rows += n_kept == row.visible->count ? 1 : 0;
+  statistics.keys_seen += row.visible->count;
+  statistics.keys_kept += n_kept;
+  if (!row.measures_mass || row.visible->count == 0) return;
+  statistics.mass_rows += 1;
+  statistics.mass_sum += mass;
+  statistics.mass_min = std::min(statistics.mass_min, mass);
+}
+
+// Softmax in f64 for a row whose scores may be infinite or NaN; they show in the output.
+void SoftmaxInPlace(const RowState& row, float* scores, int64_t count, float sink_logit, ExpSum& kept) {
+  kept = row.is_canonical ? SoftmaxReference(scores, count, sink_logit) : Softmax(scores, count, sink_logit);
+}
+
+void FinishDenseRow(const Call& call, const RowState& row, const float* sum, Statistics& statistics) {
+  float* out = call.output.out.Row(row.id.batch, row.id.query, row.id.head);
+  if (row.visible->count == 0) {
+    std::fill_n(out, call.input.d_v, 0.0F);
+  } else if (row.is_canonical) {
+    AttendAllCanonically(call, row.id, out);
+  } else {
+    ExpSum total = row.all;
+    const float sink = call.SinkLogitOf(row.id.head);
+    if (std::isfinite(sink)) total.Merge({sink, 1.0F});
+    const float factor = std::exp(row.all.largest - total.largest) / total.sum;
+    std::transform(sum, sum + call.input.d_v, out, [factor](float x) { return x * factor; });
+  }
+  Count(row, row.visible->count, 1.0, statistics);
+}
+
+// False if the row must run dense.
+bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scratch, Statistics& statistics) {
+  float* out = call.output.out.Row(row.id.batch, row.id.query, row.id.head);
+  const int64_t number = call.RowNumber(row.id);
+  RowSelection selection;
+  double mass = 1.0;
+  if (row.visible->count == 0) {
+    std::fill_n(out, call.input.d_v, 0.0F);
+  } else {
+    if (!RowFinisher(call, row, scratch).Select(selection)) return false;
+    ExpSum kept;
+    SoftmaxInPlace(row, scratch.scores, selection.count, call.SinkLogitOf(row.id.head), kept);
+    const std::span<const KeyIndex> keys(scratch.keys, static_cast<size_t>(selection.count));
+    WeightedSum(keys, scratch.scores, call.ValuesOf(row.id.batch, row.id.head / call.group), call.input.d_v, out);
+    if (row.measures_mass) mass = std::min(1.0, std::exp(kept.Log() - selection.log_sum_all));
+  }
+  if (call.staging.counts != nullptr) {
+    call.staging.counts[number] = selection.count;
+    std::copy_n(scratch.keys, selection.count, call.staging.keys + number * call.staging.stride);
+    std::copy_n(scratch.scores, selection.count, call.staging.weights + number * call.staging.stride);
+  }
+  Count(row, selection.count, mass, statistics);
+  return true;
+}
+
+}  // namespace
+
+FinishScratch FinishScratch::Take(Carver& carver, const Call& call, int64_t capacity) {
+  const int64_t selected = call.MaxSelected();
+  const int64_t forced = std::min(call.options.sinks + call.options.window, call.input.n_key);
+  const int64_t twice_budget = 2 * std::min(call.LargestBudget(), call.input.n_key);
+  return {.scores = carver.Take<float>(selected + kMaxLanes),
+          .keys = carver.Take<KeyIndex>(selected),
+          .ranked = carver.Take<float>(selected),
+          .forced_scores = carver.Take<double>(forced),
+          .undecided = {.keys = carver.Take<KeyIndex>(capacity),
+                        .scores = carver.Take<double>(capacity),
+                        .ranked = carver.Take<ScoredKey>(capacity)},
+          .canonical = carver.Take<ScoredKey>(std::min(twice_budget, call.input.n_key) + forced + kBlockKeys),
+          .dense_again = carver.Take<int64_t>(kTileRows)};
+}
+
+void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Workspace& work,
+                const FinishScratch& scratch, Statistics& statistics) {
+  size_t n_again = 0;
+  const auto rows = part.rows();
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (rows[r].is_dense) {
+      FinishDenseRow(call, rows[r], part.sum(static_cast<int64_t>(r)), statistics);
+    } else if (!FinishSparseRow(call, rows[r], scratch, statistics)) {
+      scratch.dense_again[n_again++] = static_cast<int64_t>(r);
+    }
+  }
+  if (n_again == 0) return;
+  part.RestartAsDense(call, {scratch.dense_again, n_again});
+  const auto [begin, end] = part.KeyRange();
+  part.Scan(call, tile.batch, tile.head_kv, begin, end, work);
+  for (size_t r = 0; r < n_again; ++r) {
+    FinishDenseRow(call, part.rows()[r], part.sum(static_cast<int64_t>(r)), statistics);
+  }
+}
+
+}  // namespace topk

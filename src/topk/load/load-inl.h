@@ -1,0 +1,91 @@
+// Rows of any DataType as vectors of f32, exactly. Included once per SIMD target by the kernels.
+#if defined(TOPK_LOAD_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TOPK_LOAD_INL_H_
+#undef TOPK_LOAD_INL_H_
+#else
+#define TOPK_LOAD_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "topk/load/pack.h"
+#include "topk/numeric.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Load(df, row, i): the numbers i .. i + Lanes(df) of a row, all within its d numbers. For q8_0, i is a multiple of
+// Lanes(df), which divides the block size.
+template <DataType kType>
+struct RowLoader;
+
+template <>
+struct RowLoader<DataType::kF32> {
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> Load(DF df, const uint8_t* HWY_RESTRICT row, int64_t i) {
+    return hn::LoadU(df, reinterpret_cast<const float*>(row) + i);
+  }
+};
+
+template <>
+struct RowLoader<DataType::kF16> {
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> Load(DF df, const uint8_t* HWY_RESTRICT row, int64_t i) {
+    const hn::Rebind<hwy::float16_t, DF> d16;
+    return hn::PromoteTo(df, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(row) + i));
+  }
+};
+
+template <>
+struct RowLoader<DataType::kBF16> {
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> Load(DF df, const uint8_t* HWY_RESTRICT row, int64_t i) {
+    const hn::Rebind<uint16_t, DF> du16;
+    const hn::RebindToUnsigned<DF> du32;
+    const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(row) + i));
+    return hn::BitCast(df, hn::ShiftLeft<16>(bits));
+  }
+};
+
+template <>
+struct RowLoader<DataType::kQ8_0> {
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> Load(DF df, const uint8_t* HWY_RESTRICT row, int64_t i) {
+    const hn::Rebind<int8_t, DF> di8;
+    const hn::RebindToSigned<DF> di32;
+    const uint8_t* block = row + i / kQ8BlockSize * kQ8BlockBytes;
+    const auto numbers = hn::LoadU(di8, reinterpret_cast<const int8_t*>(block + 2 + i % kQ8BlockSize));
+    return hn::Mul(hn::ConvertTo(df, hn::PromoteTo(di32, numbers)), hn::Set(df, F16ToF32(ReadAs<uint16_t>(block))));
+  }
+};
+
+// The last count < Lanes(df) numbers of a row, from i on; zeros in the other lanes.
+template <DataType kType, class DF>
+HWY_INLINE hn::Vec<DF> LoadTail(DF df, const uint8_t* HWY_RESTRICT row, int64_t i, int64_t count) {
+  HWY_ALIGN float buffer[kMaxLanes] = {};
+  for (int64_t j = 0; j < count; ++j) buffer[j] = ReadNumber(kType, row, i + j);
+  return hn::Load(df, buffer);
+}
+
+// Calls fn with the type as a compile-time constant.
+template <class Fn>
+HWY_INLINE void WithType(DataType type, Fn&& fn) {
+  switch (type) {
+    case DataType::kF32: return fn(std::integral_constant<DataType, DataType::kF32>());
+    case DataType::kF16: return fn(std::integral_constant<DataType, DataType::kF16>());
+    case DataType::kBF16: return fn(std::integral_constant<DataType, DataType::kBF16>());
+    case DataType::kQ8_0: return fn(std::integral_constant<DataType, DataType::kQ8_0>());
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#endif  // TOPK_LOAD_INL_H_

@@ -1,0 +1,35 @@
+// K and V of any DataType as f32 panels that the scan multiplies: one block of keys at a time.
+#ifndef TOPK_SRC_LOAD_PACK_H_
+#define TOPK_SRC_LOAD_PACK_H_
+
+#include <cstdint>
+
+#include "topk/tensor.h"
+
+namespace topk {
+
+// Keys in a panel: four AVX-512 vectors; a panel of d = 128 numbers fills an L1 cache of 32 KiB.
+inline constexpr int64_t kBlockKeys = 64;
+
+// Vector width that rows are padded to, in numbers; the widest of all SIMD targets.
+inline constexpr int64_t kMaxLanes = 16;
+
+constexpr int64_t PadToLanes(int64_t count) { return (count + kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
+
+// panel[i * kBlockKeys + j] = number i of key first + j, for i < d and j < count; 0 for count <= j < kBlockKeys.
+// magnitude[i] becomes the bits of max(itself, |number i| of these keys), compared as integers: NaN and infinity
+// come out at 0x7F800000 or above. Returns whether any magnitude grew.
+// panel: d * kBlockKeys f32, 64-byte aligned; magnitude: PadToLanes(d) int32, 64-byte aligned. `keys`: the view of
+// one batch and KV head. No allocation; any thread.
+bool PackKeys(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel, int32_t* magnitude);
+bool PackKeysReference(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel,
+                       int32_t* magnitude);
+
+// panel[j * PadToLanes(d) + i] = number i of value first + j, for i < d and j < count; zeros elsewhere up to
+// kBlockKeys rows of PadToLanes(d). Returns whether all these numbers are finite. Same conditions.
+bool PackValues(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel);
+bool PackValuesReference(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel);
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_LOAD_PACK_H_

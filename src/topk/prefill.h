@@ -1,0 +1,28 @@
+// Many queries: each task takes one tile of rows over all their keys.
+#ifndef TOPK_SRC_PREFILL_H_
+#define TOPK_SRC_PREFILL_H_
+
+#include "topk/arena.h"
+#include "topk/call.h"
+#include "topk/parallel.h"
+
+namespace topk {
+
+// Lays out the scratch of n_workers workers and, if the carver has memory, computes every row of the call. Adds to
+// statistics[worker].
+class Prefill {
+ public:
+  Prefill(Carver& carver, const Call& call, int n_workers);
+  void Run(const Executor& executor, Statistics* statistics);
+
+ private:
+  struct Worker;
+  void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
+
+  const Call& call_;
+  Worker* workers_;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_PREFILL_H_

@@ -1,0 +1,134 @@
+#include "topk/select/select.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "topk/select/select.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <bit>
+#include <limits>
+
+#include "topk/load/pack.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::CappedTag<float, kMaxLanes>;
+using DI = hn::RebindToSigned<DF>;
+
+int64_t FilterSimd(const float* HWY_RESTRICT scores, float floor, KeyIndex first_key, float* HWY_RESTRICT out_scores,
+                   KeyIndex* HWY_RESTRICT out_keys) {
+  const DF df;
+  const DI di;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto least = hn::Set(df, floor);
+  int64_t kept = 0;
+  for (int64_t j = 0; j < kBlockKeys; j += n) {
+    const auto s = hn::Load(df, scores + j);
+    const auto passes = hn::Ge(s, least);
+    if (hn::AllFalse(df, passes)) continue;
+    // Compress and a whole store: compressing stores are microcoded on some CPUs.
+    hn::StoreU(hn::Compress(s, passes), df, out_scores + kept);
+    const auto keys = hn::Iota(di, first_key + static_cast<KeyIndex>(j));
+    hn::StoreU(hn::Compress(keys, hn::RebindMask(di, passes)), di, out_keys + kept);
+    kept += static_cast<int64_t>(hn::CountTrue(df, passes));
+  }
+  return kept;
+}
+
+int64_t CompactSimd(float floor, int64_t count, float* scores, KeyIndex* keys) {
+  const DF df;
+  const DI di;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto least = hn::Set(df, floor);
+  hn::StoreU(hn::Set(df, -std::numeric_limits<float>::infinity()), df, scores + count);
+  int64_t kept = 0;
+  for (int64_t j = 0; j < count; j += n) {  // kept <= j: what is overwritten has been read
+    const auto s = hn::LoadU(df, scores + j);
+    const auto key = hn::LoadU(di, keys + j);
+    const auto passes = hn::Ge(s, least);
+    hn::StoreU(hn::Compress(s, passes), df, scores + kept);
+    hn::StoreU(hn::Compress(key, hn::RebindMask(di, passes)), di, keys + kept);
+    kept += static_cast<int64_t>(hn::CountTrue(df, passes));
+  }
+  return kept;
+}
+
+// Floats in the order of these integers, so that halfway between two floats is a float.
+HWY_INLINE int32_t ToOrdered(float x) {
+  const auto bits = std::bit_cast<int32_t>(x);
+  return bits < 0 ? bits ^ 0x7FFFFFFF : bits;
+}
+HWY_INLINE float FromOrdered(int32_t order) { return std::bit_cast<float>(order < 0 ? order ^ 0x7FFFFFFF : order); }
+
+HWY_INLINE int64_t CountAtLeast(const float* HWY_RESTRICT scores, int64_t count, float floor) {
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto least = hn::Set(df, floor);
+  size_t total = 0;
+  for (int64_t j = 0; j < count; j += n) total += hn::CountTrue(df, hn::Ge(hn::Load(df, scores + j), least));
+  return static_cast<int64_t>(total);
+}
+
+HWY_INLINE float SmallestAtLeast(const float* HWY_RESTRICT scores, int64_t count, float floor) {
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto least = hn::Set(df, floor);
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  auto smallest = infinity;
+  for (int64_t j = 0; j < count; j += n) {
+    const auto s = hn::Load(df, scores + j);
+    smallest = hn::Min(smallest, hn::IfThenElse(hn::Ge(s, least), s, infinity));
+  }
+  return hn::GetLane(hn::MinOfLanes(df, smallest));
+}
+
+float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  hn::StoreU(hn::Set(df, -std::numeric_limits<float>::infinity()), df, scores + count);
+  auto largest = hn::Load(df, scores);
+  for (int64_t j = n; j < count; j += n) largest = hn::Max(largest, hn::Load(df, scores + j));
+  const float least = SmallestAtLeast(scores, count, -std::numeric_limits<float>::max());
+
+  // At least k scores reach `low`, fewer than k reach `high`.
+  int64_t low = ToOrdered(least);
+  int64_t high = int64_t{ToOrdered(hn::GetLane(hn::MaxOfLanes(df, largest)))} + 1;
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    const float floor = FromOrdered(static_cast<int32_t>(middle));
+    const int64_t reached = CountAtLeast(scores, count, floor);
+    if (reached == k) return SmallestAtLeast(scores, count, floor);
+    (reached > k ? low : high) = middle;
+  }
+  return FromOrdered(static_cast<int32_t>(low));
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace topk {
+
+HWY_EXPORT(FilterSimd);
+HWY_EXPORT(CompactSimd);
+HWY_EXPORT(KthLargestSimd);
+
+int64_t Filter(const float* scores, float floor, KeyIndex first_key, float* out_scores, KeyIndex* out_keys) {
+  return HWY_DYNAMIC_DISPATCH(FilterSimd)(scores, floor, first_key, out_scores, out_keys);
+}
+
+int64_t Compact(float floor, int64_t count, float* scores, KeyIndex* keys) {
+  return HWY_DYNAMIC_DISPATCH(CompactSimd)(floor, count, scores, keys);
+}
+
+float KthLargest(float* scores, int64_t count, int64_t k) {
+  return HWY_DYNAMIC_DISPATCH(KthLargestSimd)(scores, count, k);
+}
+
+}  // namespace topk
+#endif  // HWY_ONCE

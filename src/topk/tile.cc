@@ -1,0 +1,219 @@
+#include "topk/tile.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "topk/load/pack.h"
+#include "topk/scan/scan.h"
+
+namespace topk {
+
+namespace {
+
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
+
+// Hides the scores of keys outside [begin, end) in the block that starts at first_key.
+void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores) {
+  const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
+  const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
+  std::fill(scores, scores + low, kHidden);
+  std::fill(scores + high, scores + kBlockKeys, kHidden);
+}
+
+void RaiseShared(std::atomic<float>& shared, float floor) {
+  float seen = shared.load(std::memory_order_relaxed);
+  while (floor > seen && !shared.compare_exchange_weak(seen, floor, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+
+Workspace Workspace::Take(Carver& carver, const Call& call) {
+  const int64_t d_k = PadToLanes(call.input.d_k);
+  const int64_t d_v = PadToLanes(call.input.d_v);
+  return {.queries = carver.Take<float>(kTileRows * d_k),
+          .key_panel = carver.Take<float>(call.input.d_k * kBlockKeys),
+          .value_panel = carver.Take<float>(kBlockKeys * d_v),
+          .scores = carver.Take<float>(kTileRows * kBlockKeys),
+          .magnitude = carver.Take<int32_t>(d_k)};
+}
+
+TilePart TilePart::Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity) {
+  TilePart part;
+  part.rows_ = carver.Take<RowState>(max_rows);
+  part.sum_stride_ = PadToLanes(call.input.d_v);
+  part.sums_ = carver.Take<float>(max_rows * part.sum_stride_);
+  part.capacity_ = capacity;
+  part.candidate_scores_ = carver.Take<float>(max_rows * capacity);
+  part.candidate_keys_ = carver.Take<KeyIndex>(max_rows * capacity);
+  return part;
+}
+
+void TilePart::Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot) {
+  RowState& row = *std::construct_at(rows_ + slot);
+  row.id = id;
+  row.visible = &call.VisibilityOf(id);
+  row.mask = row.visible->is_range ? nullptr : call.MaskOf(id);
+  row.slope = call.SlopeOf(id.head);
+  row.is_dense = is_dense;
+  row.is_canonical = !row.visible->is_finite;
+  row.measures_mass = call.MeasuresMass(*row.visible);
+  if (is_dense) {
+    std::fill_n(sums_ + slot * sum_stride_, sum_stride_, 0.0F);
+  } else {
+    row.candidates.Start(call.LargestBudget(), capacity_, candidate_scores_ + slot * capacity_,
+                         candidate_keys_ + slot * capacity_);
+  }
+}
+
+void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* floors) {
+  n_rows_ = 0;
+  for (const bool dense : {true, false}) {
+    for (int64_t r = 0; r < tile.n_rows; ++r) {
+      const RowId id = call.RowOf(tile, r);
+      if (call.RunsDense(call.VisibilityOf(id)) != dense) continue;
+      Admit(call, id, dense, n_rows_);
+      if (floors != nullptr) rows_[n_rows_].shared_floor = floors + r;
+      ++n_rows_;
+    }
+    if (dense) n_dense_ = n_rows_;
+  }
+}
+
+void TilePart::StartRow(const Call& call, const RowId& id, bool is_dense) {
+  Admit(call, id, is_dense, 0);
+  n_rows_ = 1;
+  n_dense_ = is_dense ? 1 : 0;
+}
+
+void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) {
+  n_rows_ = 0;
+  for (const int64_t row : again) {  // row >= n_rows_: no state is overwritten before it is read
+    const RowId id = rows_[row].id;
+    Admit(call, id, true, n_rows_++);
+  }
+  n_dense_ = n_rows_;
+}
+
+std::pair<int64_t, int64_t> TilePart::KeyRange() const {
+  int64_t begin = std::numeric_limits<int64_t>::max();
+  int64_t end = 0;
+  for (const RowState& row : rows()) {
+    if (row.visible->count == 0) continue;
+    begin = std::min<int64_t>(begin, row.visible->begin);
+    end = std::max<int64_t>(end, row.visible->end);
+  }
+  return {std::min(begin, end), end};
+}
+
+// The keys' magnitudes grew: so do the bounds on the scores' errors.
+void TilePart::UpdateErrors(const Call& call, const Workspace& work) {
+  const int64_t d = call.input.d_k;
+  for (int64_t r = 0; r < n_rows_; ++r) {
+    RowState& row = rows_[r];
+    const float error = ScanError(work.queries + r * PadToLanes(d), work.magnitude, d, call.input.softcap);
+    if (!std::isfinite(error)) row.is_canonical = true;
+    if (!row.is_dense) row.candidates.SetError(error);
+  }
+}
+
+// From q'.k to s: soft-cap, mask, and -inf for what the row does not see.
+void TilePart::PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const {
+  if (call.input.softcap > 0) Softcap(call.input.softcap, scores);
+  if (row.mask != nullptr) {
+    const int64_t count = std::min(kBlockKeys, call.input.n_key - first_key);
+    const int64_t bytes = RowBytes(call.input.mask.type, first_key);
+    AddMask(call.input.mask.type, row.mask + bytes, row.slope, count, scores);
+  }
+  if (first_key < row.visible->begin || first_key + kBlockKeys > row.visible->end) {
+    HideOutside(row.visible->begin, row.visible->end, first_key, scores);
+  }
+}
+
+// Offers the block's scores to a sparse row: to its mass if that is measured, to its candidates.
+void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const {
+  if (row.measures_mass) AddToExpSum(scores, row.all);
+  // Sinks and window are in anyway: they do not compete.
+  if (first_key < row.visible->sinks_end || first_key + kBlockKeys > row.visible->window_begin) {
+    HideOutside(row.visible->sinks_end, row.visible->window_begin, first_key, scores);
+  }
+  if (row.shared_floor != nullptr) row.candidates.RaiseFloor(row.shared_floor->load(std::memory_order_relaxed));
+  const float floor_before = row.candidates.floor();
+  row.candidates.Append(scores, static_cast<KeyIndex>(first_key));
+  if (row.shared_floor != nullptr && row.candidates.floor() > floor_before) {
+    RaiseShared(*row.shared_floor, row.candidates.floor());
+  }
+}
+
+// Online softmax of the dense rows' scores and their share of the output.
+void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count,
+                           const Workspace& work) {
+  if (!PackValues(values, first_key, count, call.input.d_v, work.value_panel)) {
+    // A hidden value may be infinite: weight 0 times it is not 0.
+    for (RowState& row : rows().first(n_dense_)) row.is_canonical = true;
+    return;
+  }
+  for (int64_t r = 0; r < n_dense_; ++r) {
+    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows_[r].all, sums_ + r * sum_stride_, sum_stride_);
+  }
+  MultiplyTile(work.scores, kBlockKeys, work.value_panel, sum_stride_, sums_, sum_stride_, n_dense_, sum_stride_, count,
+               true);
+}
+
+void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t begin, int64_t end,
+                    const Workspace& work) {
+  const int64_t d = call.input.d_k;
+  const int64_t stride = PadToLanes(d);
+  const auto scale = static_cast<float>(call.rule.scale);
+  for (int64_t r = 0; r < n_rows_; ++r) {
+    const float* query = call.QueryOf(rows_[r].id);
+    float* scaled = work.queries + r * stride;
+    std::transform(query, query + d, scaled, [scale](float x) { return x * scale; });
+    std::fill(scaled + d, scaled + stride, 0.0F);
+  }
+  std::fill_n(work.magnitude, stride, 0);
+  UpdateErrors(call, work);  // queries that are not finite, or keys that are all zero
+
+  const TensorView keys = call.KeysOf(batch, head_kv);
+  const TensorView values = call.ValuesOf(batch, head_kv);
+  for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
+    const int64_t count = std::min(kBlockKeys, end - first_key);
+    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, work);
+    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows_, kBlockKeys, d,
+                 false);
+    for (int64_t r = 0; r < n_rows_; ++r) {
+      RowState& row = rows_[r];
+      float* scores = work.scores + r * kBlockKeys;
+      const bool sees_block = row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
+      if (row.is_canonical || !sees_block) {
+        if (row.is_dense) std::fill_n(scores, kBlockKeys, kHidden);
+        continue;
+      }
+      PrepareScores(call, row, first_key, scores);
+      if (count < kBlockKeys) HideOutside(first_key, first_key + count, first_key, scores);
+      if (!row.is_dense) OfferBlock(row, first_key, scores);
+    }
+    if (n_dense_ > 0) AttendBlock(call, values, first_key, count, work);
+  }
+}
+
+void TilePart::MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded) {
+  RowState& row = rows_[0];
+  const RowState& part = other.rows_[other_row];
+  row.is_canonical = row.is_canonical || part.is_canonical;
+  if (!row.is_dense) {
+    row.candidates.Append(part.candidates);
+    row.all.Merge(part.all);
+    return;
+  }
+  if (part.all.sum == 0.0F) return;
+  const float top = std::max(row.all.largest, part.all.largest);
+  const float mine = row.all.sum == 0.0F ? 0.0F : std::exp(row.all.largest - top);
+  const float theirs = std::exp(part.all.largest - top);
+  const float* sum = other.sum(other_row);
+  for (int64_t i = 0; i < d_v_padded; ++i) sums_[i] = sums_[i] * mine + sum[i] * theirs;
+  row.all.Merge(part.all);
+}
+
+}  // namespace topk

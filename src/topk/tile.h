@@ -1,0 +1,86 @@
+// A tile of rows against a range of keys, and what remains of them: candidates for sparse rows, partial sums for dense
+// ones. Parts over different ranges of keys merge, so work split among threads needs no special case.
+#ifndef TOPK_SRC_TILE_H_
+#define TOPK_SRC_TILE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <span>
+
+#include "topk/arena.h"
+#include "topk/attend/attend.h"
+#include "topk/call.h"
+#include "topk/select/candidates.h"
+
+namespace topk {
+
+// One row within a part.
+struct RowState {
+  RowId id{};
+  const Visibility* visible = nullptr;
+  const uint8_t* mask = nullptr;  // null where the visibility is a range
+  float slope = 1.0F;
+  bool is_dense = false;
+  bool is_canonical = false;  // the scan cannot decide it: canonical/canonical_row.h
+  bool measures_mass = false;
+  Candidates candidates;  // of a sparse row
+  ExpSum all;             // of all keys: always for a dense row, if measured for a sparse one
+  // Floor for the row's scores known to the parts of other threads, or null.
+  std::atomic<float>* shared_floor = nullptr;
+};
+
+// Per thread: packed blocks and the scores of a tile against one block.
+struct Workspace {
+  float* queries = nullptr;      // [kTileRows][PadToLanes(d_k)], scaled
+  float* key_panel = nullptr;    // [d_k][kBlockKeys]
+  float* value_panel = nullptr;  // [kBlockKeys][PadToLanes(d_v)]
+  float* scores = nullptr;       // [kTileRows][kBlockKeys]
+  int32_t* magnitude = nullptr;  // [PadToLanes(d_k)]: the largest number of each dimension of the keys so far
+
+  static Workspace Take(Carver& carver, const Call& call);
+};
+
+// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first.
+class TilePart {
+ public:
+  static TilePart Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity);
+
+  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null.
+  void Start(const Call& call, const Tile& tile, std::atomic<float>* floors);
+  // Begins one row only; used where rows are merged, or computed once more as dense.
+  void StartRow(const Call& call, const RowId& id, bool is_dense);
+  // Keeps only the rows that `again` names (indices, ascending), as dense rows over no keys yet.
+  void RestartAsDense(const Call& call, std::span<const int64_t> again);
+
+  // Scans keys [begin, end) for all rows.
+  void Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t begin, int64_t end, const Workspace& work);
+
+  // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.
+  void MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded);
+
+  std::span<RowState> rows() const { return {rows_, static_cast<size_t>(n_rows_)}; }
+  const float* sum(int64_t row) const { return sums_ + row * sum_stride_; }
+  // The keys that any row sees: [first, second).
+  std::pair<int64_t, int64_t> KeyRange() const;
+
+ private:
+  void Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot);
+  void UpdateErrors(const Call& call, const Workspace& work);
+  void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
+  void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
+  void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count,
+                   const Workspace& work);
+
+  RowState* rows_ = nullptr;
+  int64_t n_rows_ = 0;
+  int64_t n_dense_ = 0;
+  float* sums_ = nullptr;  // [max_rows][PadToLanes(d_v)]: sum of exp(s - largest) v of dense rows
+  int64_t sum_stride_ = 0;
+  float* candidate_scores_ = nullptr;  // [max_rows][capacity]
+  KeyIndex* candidate_keys_ = nullptr;
+  int64_t capacity_ = 0;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_TILE_H_

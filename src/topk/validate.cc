@@ -1,0 +1,112 @@
+#include "topk/validate.h"
+
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace topk {
+
+namespace {
+
+constexpr int64_t kMaxKeys = std::numeric_limits<KeyIndex>::max() - 1024;  // block loops count past the end
+constexpr int64_t kMaxRows = int64_t{1} << 40;                             // products of counts stay far from 2^63
+
+std::string Equals(const char* name, int64_t value) { return std::string(name) + "=" + std::to_string(value); }
+
+Status InRange(const char* name, int64_t value, int64_t min, int64_t max) {
+  if (value >= min && value <= max) return {};
+  return InvalidArgument(Equals(name, value) + " is out of range: it must be from " + std::to_string(min) + " to " +
+                         std::to_string(max));
+}
+
+Status CheckCounts(const AttentionInput& in) {
+  if (Status s = InRange("n_batch", in.n_batch, 0, kMaxRows); !s.ok()) return s;
+  if (Status s = InRange("n_query", in.n_query, 0, kMaxKeys); !s.ok()) return s;
+  if (Status s = InRange("n_key", in.n_key, 0, kMaxKeys); !s.ok()) return s;
+  if (Status s = InRange("n_head", in.n_head, 1, kMaxKeys); !s.ok()) return s;
+  if (Status s = InRange("n_head_kv", in.n_head_kv, 1, in.n_head); !s.ok()) return s;
+  if (Status s = InRange("d_k", in.d_k, 1, kMaxHeadSize); !s.ok()) return s;
+  if (Status s = InRange("d_v", in.d_v, 1, kMaxHeadSize); !s.ok()) return s;
+  if (in.n_head % in.n_head_kv != 0) {
+    return InvalidArgument(Equals("n_head", in.n_head) + " is not a multiple of " +
+                           Equals("n_head_kv", in.n_head_kv) + ": query heads are shared out evenly among KV heads");
+  }
+  if (in.n_batch > 0 && in.n_query > 0 && in.n_head > kMaxRows / in.n_batch / in.n_query) {
+    return InvalidArgument("n_batch * n_query * n_head is too large: at most " + std::to_string(kMaxRows) + " rows");
+  }
+  return {};
+}
+
+Status CheckView(const char* name, const TensorView& view, int64_t d, bool used) {
+  const std::string prefix(name);
+  if (static_cast<int>(view.type) > static_cast<int>(DataType::kQ8_0)) {
+    return InvalidArgument(prefix + ".type=" + std::to_string(static_cast<int>(view.type)) + " is no DataType");
+  }
+  if (view.type == DataType::kQ8_0 && d % kQ8BlockSize != 0) {
+    return InvalidArgument(prefix + " is q8_0 with head size " + std::to_string(d) + ": it must be a multiple of 32");
+  }
+  if (used && view.data == nullptr) return InvalidArgument(prefix + ".data is null");
+  const int64_t alignment = view.type == DataType::kF32 ? 4 : 2;
+  const auto address = reinterpret_cast<uintptr_t>(view.data);
+  if (address % alignment != 0 || view.token_stride % alignment != 0 || view.head_stride % alignment != 0 ||
+      view.batch_stride % alignment != 0) {
+    return InvalidArgument(prefix + " is misaligned: its address and strides must be multiples of " +
+                           std::to_string(alignment) + " bytes");
+  }
+  return {};
+}
+
+Status CheckMask(const MaskView& mask) {
+  if (mask.data == nullptr) return {};
+  if (mask.type != DataType::kF16 && mask.type != DataType::kF32) {
+    return InvalidArgument("mask.type must be f16 or f32");
+  }
+  if (mask.n_head < 1 || mask.n_batch < 1) {
+    return InvalidArgument("mask." + Equals("n_head", mask.n_head) + " and mask." + Equals("n_batch", mask.n_batch) +
+                           " must be at least 1");
+  }
+  return CheckView("mask", {mask.data, mask.type, mask.query_stride, mask.head_stride, mask.batch_stride}, 1, true);
+}
+
+Status CheckOutput(const AttentionInput& in, const OutputView& out, bool used) {
+  if (Status s = CheckView("out", {out.data, DataType::kF32, out.token_stride, out.head_stride, out.batch_stride},
+                           in.d_v, used);
+      !s.ok()) {
+    return s;
+  }
+  // Only the smallest stride of a dimension that is used can make two rows overlap in a way that is seen from here.
+  const int64_t row_bytes = 4 * in.d_v;
+  const auto overlaps = [&](int64_t count, int64_t stride) { return count > 1 && std::abs(stride) < row_bytes; };
+  if (used && (overlaps(in.n_head, out.head_stride) || overlaps(in.n_query, out.token_stride) ||
+               overlaps(in.n_batch, out.batch_stride))) {
+    return InvalidArgument("out has overlapping rows: each stride must be at least 4 * d_v = " +
+                           std::to_string(row_bytes) + " bytes");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Validate(const AttentionInput& in, const TopKOptions& options, const AttentionOutput& output) {
+  if (Status s = options.Validate(); !s.ok()) return s;
+  if (Status s = CheckCounts(in); !s.ok()) return s;
+  const bool has_rows = in.n_batch > 0 && in.n_query > 0;
+  const bool has_keys = has_rows && in.n_key > 0;
+  if (in.q.type != DataType::kF32) return InvalidArgument("q.type must be f32");
+  if (Status s = CheckView("q", in.q, in.d_k, has_rows); !s.ok()) return s;
+  if (Status s = CheckView("k", in.k, in.d_k, has_keys); !s.ok()) return s;
+  if (Status s = CheckView("v", in.v, in.d_v, has_keys); !s.ok()) return s;
+  if (Status s = CheckMask(in.mask); !s.ok()) return s;
+  if (Status s = CheckOutput(in, output.out, has_rows); !s.ok()) return s;
+  if (!std::isfinite(in.scale)) return InvalidArgument("scale must be finite");
+  if (!std::isfinite(in.softcap) || in.softcap < 0) return InvalidArgument("softcap must be 0 or positive, and finite");
+  if (!std::isfinite(in.alibi_max_bias) || in.alibi_max_bias < 0) {
+    return InvalidArgument("alibi_max_bias must be 0 or positive, and finite");
+  }
+  if (in.alibi_max_bias > 0 && in.mask.data == nullptr) {
+    return InvalidArgument("alibi_max_bias needs a mask: ALiBi's slope multiplies it");
+  }
+  return {};
+}
+
+}  // namespace topk
