@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: what ./test.sh has built and fetched. To run them by hand: ./test.sh --only pytest."""
+"""Fixtures of the end-to-end tests: what ./test.sh has built and fetched. By hand: ./test.sh --only pytest."""
 
 from __future__ import annotations
 

@@ -17,6 +17,14 @@ namespace topk {
 
 namespace {
 
+Status OutOfMemory(const char* what, int64_t count) {
+  try {
+    return {StatusCode::kOutOfMemory, "no memory for " + std::to_string(count) + " " + what};
+  } catch (const std::bad_alloc&) {
+    return {StatusCode::kOutOfMemory, "out of memory"};  // short enough for std::string to hold without memory
+  }
+}
+
 // Everything that a call allocates, in one block: laid out over null to learn its size, then over the memory.
 template <class Driver>
 struct Scratch {
@@ -56,9 +64,7 @@ template <class Driver>
 Status Run(Call& call, const Executor& executor, Statistics& total) {
   const size_t bytes = Scratch<Driver>(nullptr, call, executor.n_workers).carver.used();
   Arena arena;
-  if (!arena.Allocate(bytes)) {
-    return {StatusCode::kOutOfMemory, "no memory for " + std::to_string(bytes) + " bytes of scratch"};
-  }
+  if (!arena.Allocate(bytes)) return OutOfMemory("bytes of scratch", static_cast<int64_t>(bytes));
   Scratch<Driver> scratch(arena.base(), call, executor.n_workers);
   call.SetVisibilities({scratch.visibilities, static_cast<size_t>(call.VisibilityCount())});
   FindVisibilities(call, executor);
@@ -72,16 +78,14 @@ Status Run(Call& call, const Executor& executor, Statistics& total) {
 Status StageSelection(Call& call, Selection& selection) {
   const int64_t rows = call.input.n_batch * call.input.n_query * call.input.n_head;
   const int64_t stride = std::max<int64_t>(1, call.MaxSelected());
-  const Status no_memory(StatusCode::kOutOfMemory, "no memory for the selection of " + std::to_string(rows) +
-                                                       " rows of up to " + std::to_string(stride) + " keys");
-  if (rows > std::numeric_limits<int64_t>::max() / 8 / stride) return no_memory;
+  if (rows > std::numeric_limits<int64_t>::max() / 8 / stride) return OutOfMemory("rows of selection", rows);
   try {
     selection.row_offsets.assign(static_cast<size_t>(rows) + 1, 0);
     selection.keys.resize(static_cast<size_t>(rows * stride));
     selection.weights.resize(static_cast<size_t>(rows * stride));
   } catch (const std::exception&) {  // bad_alloc or length_error
     selection = {};
-    return no_memory;
+    return OutOfMemory("rows of selection", rows);
   }
   call.staging = {.keys = selection.keys.data(),
                   .weights = selection.weights.data(),
