@@ -36,8 +36,23 @@ template <>
 struct RowLoader<DataType::kF16> {
   template <class DF>
   static HWY_INLINE hn::Vec<DF> Load(DF df, const uint8_t* HWY_RESTRICT row, int64_t i) {
+#if HWY_TARGET == HWY_SSE4
+    // Without F16C Highway's own promotion takes infinity and NaN for large numbers.
+    const hn::Rebind<uint16_t, DF> du16;
+    const hn::RebindToUnsigned<DF> du32;
+    const auto bits = hn::PromoteTo(du32, hn::LoadU(du16, reinterpret_cast<const uint16_t*>(row) + i));
+    const auto magnitude = hn::And(bits, hn::Set(du32, 0x7FFFU));
+    // As an f32 the exponent is 112 too small; the product is exact, for subnormal numbers too.
+    const auto finite = hn::Mul(hn::BitCast(df, hn::ShiftLeft<13>(magnitude)), hn::Set(df, 0x1p112F));
+    const auto is_finite = hn::Lt(hn::BitCast(hn::RebindToSigned<DF>(), magnitude),
+                                  hn::Set(hn::RebindToSigned<DF>(), 0x7C00));
+    const auto not_finite = hn::BitCast(df, hn::Or(hn::ShiftLeft<13>(magnitude), hn::Set(du32, 0x7F800000U)));
+    const auto absolute = hn::IfThenElse(hn::RebindMask(df, is_finite), finite, not_finite);
+    return hn::Or(absolute, hn::BitCast(df, hn::ShiftLeft<16>(hn::And(bits, hn::Set(du32, 0x8000U)))));
+#else
     const hn::Rebind<hwy::float16_t, DF> d16;
     return hn::PromoteTo(df, hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(row) + i));
+#endif
   }
 };
 
