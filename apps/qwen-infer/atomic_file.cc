@@ -31,9 +31,7 @@ bool IsSpecialFile(const fs::path& path) {
 }
 
 // Where the content goes before the rename: in the directory of the file itself, for a rename stays on one file system.
-fs::path TemporaryPath(const fs::path& target) {
-  return target.string() + "." + std::to_string(::getpid()) + ".tmp";
-}
+fs::path TemporaryPath(const fs::path& target) { return target.string() + "." + std::to_string(::getpid()) + ".tmp"; }
 
 topk::Status WriteAndSync(const fs::path& path, std::string_view content, const std::string& shown) {
   const File file(std::fopen(path.c_str(), "wb"));

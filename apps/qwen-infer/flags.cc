@@ -186,8 +186,8 @@ topk::Status ApplyValue(const Flag& flag, const std::string& value, CommandLine&
 }
 
 // Reads a flag that is a switch, with or without "=on" or "=off".
-topk::Status ApplySwitch(std::string_view text, const Flag& flag, bool positive, const std::optional<std::string>& value,
-                         CommandLine& out) {
+topk::Status ApplySwitch(std::string_view text, const Flag& flag, bool positive,
+                         const std::optional<std::string>& value, CommandLine& out) {
   const std::optional<bool> on = value ? ParseSwitchValue(*value) : true;
   if (!on) return RefuseValue(text.substr(0, text.find('=')), *value, "on or off");
   const bool state = *on == positive;

@@ -14,7 +14,9 @@
 namespace qwen_infer {
 namespace {
 
-topk::Status Parse(std::vector<std::string_view> arguments, CommandLine& out) { return ParseCommandLine(arguments, out); }
+topk::Status Parse(std::vector<std::string_view> arguments, CommandLine& out) {
+  return ParseCommandLine(arguments, out);
+}
 
 CommandLine ParseOrFail(std::vector<std::string_view> arguments) {
   CommandLine line;
@@ -47,11 +49,11 @@ TEST(FlagsTest, LeavesEverythingElseToLlamaInOrder) {
 }
 
 TEST(FlagsTest, UnderscoresAndDashesAndEqualsMeanTheSame) {
-  for (const auto& arguments : std::initializer_list<std::vector<std::string_view>>{
-           {"--use_top_k_attention", "--top_k_attention_k", "32"},
-           {"--use-top-k-attention", "--top-k-attention-k", "32"},
-           {"--use-top-k-attention", "--top_k_attention_k=32"},
-           {"--top-k_attention-k=32", "--use_top-k_attention"}}) {
+  for (const auto& arguments :
+       std::initializer_list<std::vector<std::string_view>>{{"--use_top_k_attention", "--top_k_attention_k", "32"},
+                                                            {"--use-top-k-attention", "--top-k-attention-k", "32"},
+                                                            {"--use-top-k-attention", "--top_k_attention_k=32"},
+                                                            {"--top-k_attention-k=32", "--use_top-k_attention"}}) {
     const CommandLine line = ParseOrFail(arguments);
     EXPECT_TRUE(line.use_top_k_attention);
     EXPECT_TRUE(line.llama.empty());
@@ -85,8 +87,8 @@ TEST(FlagsTest, SwitchesTakeNoValueButAnEqualsSign) {
 }
 
 TEST(FlagsTest, NoFallbackIsTheOppositeOfFallback) {
-  for (const char* flag : {"--top_k_attention_no_fallback", "--top-k-attention-no-fallback=true",
-                           "--top_k_attention_fallback=off"}) {
+  for (const char* flag :
+       {"--top_k_attention_no_fallback", "--top-k-attention-no-fallback=true", "--top_k_attention_fallback=off"}) {
     const CommandLine line = ParseOrFail({"--use_top_k_attention", flag});
     EXPECT_FALSE(line.fallback) << flag;
     EXPECT_FALSE(SettingsOf(line).options.fallback) << flag;

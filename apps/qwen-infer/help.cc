@@ -57,7 +57,8 @@ std::string TopKHelp() {
       "  saved, fails. The warm-up pass of two tokens is skipped then, because it could not but fail.\n"
       "\n"
       "recommended settings:\n";
-  text += "  " + Pad("use case", 18) + Pad("tokens", 12) + Pad("k", 5) + "change of perplexity against full attention\n";
+  text +=
+      "  " + Pad("use case", 18) + Pad("tokens", 12) + Pad("k", 5) + "change of perplexity against full attention\n";
   for (const Recommendation& row : kRecommendations) {
     text += "  " + Pad(std::string(row.use_case), 18) + Pad(std::string(row.tokens), 12) + Pad(std::string(row.k), 5) +
             std::string(row.evidence) + "\n";

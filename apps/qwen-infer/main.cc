@@ -8,9 +8,9 @@
 #include "build-info.h"
 #include "llama.h"
 #include "nearest.h"
+#include "program_version.h"
 #include "run.h"
 #include "subcommands.h"
-#include "program_version.h"
 
 namespace qwen_infer {
 
@@ -51,7 +51,8 @@ void PrintHelp(std::ostream& out) {
          "  qwen-infer bench -m model.gguf -d 8192 --use_top_k_attention\n"
          "  qwen-infer bench -m model.gguf -d 8192 -fa 1\n"
          "\n"
-         "Every subcommand takes all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it does\n"
+         "Every subcommand takes all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it "
+         "does\n"
          "what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours first.\n";
 }
 
@@ -66,7 +67,8 @@ int Main(std::vector<std::string_view> arguments) {
     return kExitSuccess;
   }
   if (name == "--version" || name == "version") {
-    std::cout << "qwen-infer " << kVersion << " (llama.cpp " << llama_version() << ", commit " << llama_commit() << ")\n";
+    std::cout << "qwen-infer " << kVersion << " (llama.cpp " << llama_version() << ", commit " << llama_commit()
+              << ")\n";
     return kExitSuccess;
   }
   std::vector<std::string_view> names;

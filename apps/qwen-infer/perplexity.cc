@@ -7,11 +7,12 @@ int llama_perplexity(int argc, char** argv);
 namespace qwen_infer {
 
 int RunPerplexity(Arguments arguments) {
-  return RunTool({.name = "perplexity",
-                  .summary = "measure how well the model predicts a text",
-                  .example = "-m model.gguf -f text.txt -c 4096 --chunks 1 --use_top_k_attention --top_k_attention_k 64",
-                  .entry = llama_perplexity},
-                 arguments);
+  return RunTool(
+      {.name = "perplexity",
+       .summary = "measure how well the model predicts a text",
+       .example = "-m model.gguf -f text.txt -c 4096 --chunks 1 --use_top_k_attention --top_k_attention_k 64",
+       .entry = llama_perplexity},
+      arguments);
 }
 
 }  // namespace qwen_infer

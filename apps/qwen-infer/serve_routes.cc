@@ -13,11 +13,13 @@
 #include "report.h"
 #include "run.h"
 
-// llama.cpp's; after the standard headers that they forget.
+// llama.cpp's; after the standard headers that they forget, and server-models.h before server-cors-proxy.h, which
+// uses its server_http_proxy without including it. A block of its own: includes are sorted within blocks.
+#include "server-models.h"
+
 #include "common.h"
 #include "server-common.h"
 #include "server-context.h"
-#include "server-models.h"
 #include "server-cors-proxy.h"
 #include "server-http.h"
 #include "server-mcp.h"
@@ -36,7 +38,7 @@ enum class Method { kGet, kPost, kDelete };
 struct ModelRoute {
   Method method;
   const char* path;
-  Handler server_routes::*handler;
+  Handler server_routes::* handler;
 };
 
 constexpr ModelRoute kModelRoutes[] = {
@@ -119,7 +121,8 @@ bool IsLocalOrigin(std::string_view origin) {
   if (scheme_end == std::string_view::npos) return false;
   const std::string_view host_and_port = origin.substr(scheme_end + 3);
   const bool is_ipv6 = host_and_port.starts_with('[');
-  const std::string_view host = host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':'));
+  const std::string_view host =
+      host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':'));
   return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
 }
 

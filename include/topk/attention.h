@@ -45,10 +45,10 @@ struct AttentionInput {
   MaskView mask;        // [mask.n_batch, mask.n_head, n_query, n_key]
   bool causal = false;  // query i sees keys 0 .. n_key - n_query + i; on top of the mask
 
-  float scale = 1.0F;                 // usually 1 / sqrt(d_k)
-  float softcap = 0.0F;               // 0: none
-  float alibi_max_bias = 0.0F;        // 0: slope 1; else the mask is multiplied by the head's ALiBi slope
-  const float* sink_logits = nullptr; // [n_head] or null: a logit without a value, in the denominator only
+  float scale = 1.0F;                  // usually 1 / sqrt(d_k)
+  float softcap = 0.0F;                // 0: none
+  float alibi_max_bias = 0.0F;         // 0: slope 1; else the mask is multiplied by the head's ALiBi slope
+  const float* sink_logits = nullptr;  // [n_head] or null: a logit without a value, in the denominator only
 };
 
 // Which keys were kept, as CSR rows in the order [batch, query, head]; keys ascend within a row and the weights of a row
@@ -65,10 +65,10 @@ struct Statistics {
   int64_t dense_rows = 0;  // rows that kept every key or ran dense
   int64_t keys_seen = 0;   // visible keys, summed over rows
   int64_t keys_kept = 0;
-  int64_t mass_rows = 0;   // rows whose mass was measured
-  double mass_sum = 0.0;   // over those rows
-  double mass_min = 1.0;   // over those rows
-  double seconds = 0.0;    // wall time of the calls
+  int64_t mass_rows = 0;  // rows whose mass was measured
+  double mass_sum = 0.0;  // over those rows
+  double mass_min = 1.0;  // over those rows
+  double seconds = 0.0;   // wall time of the calls
 
   void Add(const Statistics& other);
   double MeanMass() const { return mass_rows > 0 ? mass_sum / static_cast<double>(mass_rows) : 1.0; }

@@ -52,11 +52,11 @@ struct TopKOptions {
 
 // One line of the table that flags, settings strings and --help are made of.
 struct OptionField {
-  std::string_view name;         // as in "k=256"
-  std::string_view type;         // "integer", "number", "bool" or "off|sampled|exact"
-  std::string_view range;        // "1 to 1073741824"
+  std::string_view name;   // as in "k=256"
+  std::string_view type;   // "integer", "number", "bool" or "off|sampled|exact"
+  std::string_view range;  // "1 to 1073741824"
   std::string_view default_value;
-  std::string_view sentence;     // one line of help
+  std::string_view sentence;  // one line of help
 };
 
 // All fields, in the order of TopKOptions. Static storage; safe from any thread.

@@ -20,7 +20,8 @@ namespace {
 
 // Identifies our backends among others: any 16 bytes that no one else uses.
 ggml_guid_t Guid() {
-  static ggml_guid guid = {0x74, 0x6f, 0x70, 0x6b, 0x2d, 0x61, 0x74, 0x74, 0x8e, 0x3c, 0x51, 0xb7, 0x0d, 0xf2, 0x96, 0x1a};
+  static ggml_guid guid = {0x74, 0x6f, 0x70, 0x6b, 0x2d, 0x61, 0x74, 0x74,
+                           0x8e, 0x3c, 0x51, 0xb7, 0x0d, 0xf2, 0x96, 0x1a};
   return &guid;
 }
 
@@ -31,15 +32,11 @@ struct BackendContext {
   void* abort_callback_data = nullptr;
 };
 
-BackendContext& ContextOf(ggml_backend_t backend) {
-  return *static_cast<BackendContext*>(backend->context);
-}
+BackendContext& ContextOf(ggml_backend_t backend) { return *static_cast<BackendContext*>(backend->context); }
 
 // ---- backend ----
 
-const char* BackendGetName(ggml_backend_t /*backend*/) {
-  return kBackendName;
-}
+const char* BackendGetName(ggml_backend_t /*backend*/) { return kBackendName; }
 
 void BackendFree(ggml_backend_t backend) {
   // So that users of programs which know nothing of us can see in the log that and what the plugin computed.
@@ -110,13 +107,9 @@ ggml_backend_i BackendInterface() {
 
 // ---- device ----
 
-const char* DeviceGetName(ggml_backend_dev_t /*device*/) {
-  return kBackendName;
-}
+const char* DeviceGetName(ggml_backend_dev_t /*device*/) { return kBackendName; }
 
-const char* DeviceGetDescription(ggml_backend_dev_t /*device*/) {
-  return "exact top-k attention";
-}
+const char* DeviceGetDescription(ggml_backend_dev_t /*device*/) { return "exact top-k attention"; }
 
 // Zeros mean "no memory of its own to report".
 void DeviceGetMemory(ggml_backend_dev_t /*device*/, size_t* free, size_t* total) {
@@ -124,9 +117,7 @@ void DeviceGetMemory(ggml_backend_dev_t /*device*/, size_t* free, size_t* total)
   *total = 0;
 }
 
-enum ggml_backend_dev_type DeviceGetType(ggml_backend_dev_t /*device*/) {
-  return GGML_BACKEND_DEVICE_TYPE_ACCEL;
-}
+enum ggml_backend_dev_type DeviceGetType(ggml_backend_dev_t /*device*/) { return GGML_BACKEND_DEVICE_TYPE_ACCEL; }
 
 void DeviceGetProps(ggml_backend_dev_t device, ggml_backend_dev_props* props) {
   props->name = DeviceGetName(device);
@@ -153,9 +144,7 @@ ggml_backend_t DeviceInitBackend(ggml_backend_dev_t device, const char* /*params
   }
 }
 
-ggml_backend_buffer_type_t DeviceGetBufferType(ggml_backend_dev_t /*device*/) {
-  return ggml_backend_cpu_buffer_type();
-}
+ggml_backend_buffer_type_t DeviceGetBufferType(ggml_backend_dev_t /*device*/) { return ggml_backend_cpu_buffer_type(); }
 
 ggml_backend_buffer_t DeviceBufferFromHostPointer(ggml_backend_dev_t /*device*/, void* data, size_t size,
                                                   size_t /*max_tensor_size*/) {
@@ -187,22 +176,16 @@ ggml_backend_device_i DeviceInterface() {
 
 // ---- registration ----
 
-const char* RegistrationGetName(ggml_backend_reg_t /*registration*/) {
-  return kBackendName;
-}
+const char* RegistrationGetName(ggml_backend_reg_t /*registration*/) { return kBackendName; }
 
-size_t RegistrationGetDeviceCount(ggml_backend_reg_t /*registration*/) {
-  return 1;
-}
+size_t RegistrationGetDeviceCount(ggml_backend_reg_t /*registration*/) { return 1; }
 
 ggml_backend_dev_t RegistrationGetDevice(ggml_backend_reg_t registration, size_t /*index*/) {
   static ggml_backend_device device = {DeviceInterface(), registration, nullptr};
   return &device;
 }
 
-void SetThreads(ggml_backend_t backend, int n_threads) {
-  ContextOf(backend).n_threads = n_threads;
-}
+void SetThreads(ggml_backend_t backend, int n_threads) { ContextOf(backend).n_threads = n_threads; }
 
 void SetAbortCallback(ggml_backend_t backend, ggml_abort_callback callback, void* data) {
   ContextOf(backend).abort_callback = callback;

@@ -47,8 +47,14 @@ class BackendTest : public ::testing::Test {
 
   // One query head and one dimension; keys score 0, 1, ..., n_key - 1 and key j has the value 10 j. In layer 3.
   ggml_tensor* NewCountingAttention(int64_t n_key) {
-    ggml_tensor* op = NewAttention(context_.get(), {.d_k = 1, .d_v = 1, .n_query = 1, .n_key = n_key, .n_head = 1,
-                                                    .n_head_kv = 1, .type_k = GGML_TYPE_F32, .type_v = GGML_TYPE_F32});
+    ggml_tensor* op = NewAttention(context_.get(), {.d_k = 1,
+                                                    .d_v = 1,
+                                                    .n_query = 1,
+                                                    .n_key = n_key,
+                                                    .n_head = 1,
+                                                    .n_head_kv = 1,
+                                                    .type_k = GGML_TYPE_F32,
+                                                    .type_v = GGML_TYPE_F32});
     static_cast<float*>(op->src[0]->data)[0] = 1.0F;
     for (int64_t j = 0; j < n_key; ++j) {
       static_cast<float*>(op->src[1]->data)[j] = static_cast<float>(j);
@@ -258,9 +264,7 @@ TEST_F(BackendTest, CFunctionSetsSettingsOrExplains) {
   EXPECT_EQ(set("k=0", nullptr, 0), 1);
 }
 
-TEST_F(BackendTest, UnknownProcIsNull) {
-  EXPECT_EQ(Proc<void*>("no_such_function"), nullptr);
-}
+TEST_F(BackendTest, UnknownProcIsNull) { EXPECT_EQ(Proc<void*>("no_such_function"), nullptr); }
 
 TEST_F(BackendTest, RegistersOnlyOnce) {
   const topk::Status status = RegisterTopK("");

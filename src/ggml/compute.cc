@@ -18,7 +18,8 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
   output.statistics = &call;
   const topk::Status status = topk::Attention(input, settings.ForLayer(layer, input.n_key), output, executor);
   if (!status.ok()) {
-    const std::string where = layer == kUnknownLayer ? "attention outside the layers" : "layer " + std::to_string(layer);
+    const std::string where =
+        layer == kUnknownLayer ? "attention outside the layers" : "layer " + std::to_string(layer);
     return topk::Status(status.code(), where + ": " + status.message());
   }
   statistics.Add(layer, call);

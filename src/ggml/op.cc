@@ -85,14 +85,14 @@ constexpr Fact kFacts[] = {
     {"the sink logits are not one f32 for each query head",
      [](const ggml_tensor& op) {
        const ggml_tensor* logits = SinkLogits(op);
-       return logits == nullptr || (logits->type == GGML_TYPE_F32 && HasContiguousRows(*logits) &&
-                                    ggml_nelements(logits) == Q(op)->ne[2]);
+       return logits == nullptr ||
+              (logits->type == GGML_TYPE_F32 && HasContiguousRows(*logits) && ggml_nelements(logits) == Q(op)->ne[2]);
      }},
 };
 
 topk::TensorView ViewOf(const ggml_tensor& tensor) {
-  return {tensor.data, *DataTypeOf(tensor.type), static_cast<int64_t>(tensor.nb[1]),
-          static_cast<int64_t>(tensor.nb[2]), static_cast<int64_t>(tensor.nb[3])};
+  return {tensor.data, *DataTypeOf(tensor.type), static_cast<int64_t>(tensor.nb[1]), static_cast<int64_t>(tensor.nb[2]),
+          static_cast<int64_t>(tensor.nb[3])};
 }
 
 topk::MaskView ViewOfMask(const ggml_tensor& mask) {

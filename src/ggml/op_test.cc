@@ -97,12 +97,19 @@ TEST_F(OpTest, RefusesSinkLogitsThatAreNotOneForEachHead) {
 }
 
 TEST_F(OpTest, InputHasTheOpsShapesStridesAndParameters) {
-  const AttentionShape shape = {.d_k = 64, .d_v = 32, .n_query = 3, .n_key = 16, .n_head = 4, .n_head_kv = 2,
-                                .n_batch = 2, .type_k = GGML_TYPE_Q8_0, .type_v = GGML_TYPE_BF16};
+  const AttentionShape shape = {.d_k = 64,
+                                .d_v = 32,
+                                .n_query = 3,
+                                .n_key = 16,
+                                .n_head = 4,
+                                .n_head_kv = 2,
+                                .n_batch = 2,
+                                .type_k = GGML_TYPE_Q8_0,
+                                .type_v = GGML_TYPE_BF16};
   ggml_tensor* built = New(shape);
   ggml_tensor* mask = ggml_new_tensor_4d(context_.get(), GGML_TYPE_F16, 16, 3, 2, 2);
-  ggml_tensor* op = ggml_flash_attn_ext(context_.get(), built->src[0], built->src[1], built->src[2], mask, 0.125F, 8.0F,
-                                        30.0F);
+  ggml_tensor* op =
+      ggml_flash_attn_ext(context_.get(), built->src[0], built->src[1], built->src[2], mask, 0.125F, 8.0F, 30.0F);
   ggml_flash_attn_ext_add_sinks(op, ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, 4));
   ASSERT_EQ(Why(op), "");
 

@@ -16,7 +16,8 @@ topk::Status RegisterTopK(const Settings& settings) {
     return topk::InvalidArgument(mismatch);
   }
   if (ggml_backend_reg_by_name(kBackendName) != nullptr) {
-    return topk::InvalidArgument("there is a backend TOPK already; unset GGML_BACKEND_PATH if it names libggml-topk.so");
+    return topk::InvalidArgument(
+        "there is a backend TOPK already; unset GGML_BACKEND_PATH if it names libggml-topk.so");
   }
   if (topk::Status status = SetSettings(settings); !status.ok()) return status;
   ggml_backend_register(TopKRegistration());
@@ -35,20 +36,12 @@ topk::Status SetSettings(const Settings& settings) {
   return {};
 }
 
-Settings CurrentSettings() {
-  return *State::Instance().settings();
-}
+Settings CurrentSettings() { return *State::Instance().settings(); }
 
-std::vector<LayerStatistics> GetStatistics() {
-  return State::Instance().statistics().Get();
-}
+std::vector<LayerStatistics> GetStatistics() { return State::Instance().statistics().Get(); }
 
-void ResetStatistics() {
-  State::Instance().statistics().Reset();
-}
+void ResetStatistics() { State::Instance().statistics().Reset(); }
 
-nlohmann::ordered_json CurrentStatisticsJson() {
-  return StatisticsJson(CurrentSettings(), GetStatistics());
-}
+nlohmann::ordered_json CurrentStatisticsJson() { return StatisticsJson(CurrentSettings(), GetStatistics()); }
 
 }  // namespace qwen_infer

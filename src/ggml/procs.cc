@@ -18,8 +18,12 @@ int32_t GetStatistics(topk_layer_statistics* layers, int32_t capacity) {
     const auto count = static_cast<int32_t>(all.size());
     for (int32_t i = 0; i < std::min(count, capacity); ++i) {
       const topk::Statistics& sums = all[i].sums;
-      layers[i] = {all[i].layer,   0,              all[i].calls,  sums.rows,     sums.dense_rows, sums.keys_seen,
-                   sums.keys_kept, sums.mass_rows, sums.mass_sum, sums.mass_min, sums.seconds};
+      layers[i] = {all[i].layer,    0,
+                   all[i].calls,    sums.rows,
+                   sums.dense_rows, sums.keys_seen,
+                   sums.keys_kept,  sums.mass_rows,
+                   sums.mass_sum,   sums.mass_min,
+                   sums.seconds};
     }
     return count;
   } catch (const std::exception&) {
@@ -27,9 +31,7 @@ int32_t GetStatistics(topk_layer_statistics* layers, int32_t capacity) {
   }
 }
 
-void ResetStatistics() {
-  State::Instance().statistics().Reset();
-}
+void ResetStatistics() { State::Instance().statistics().Reset(); }
 
 int32_t Refuse(const char* reason, char* message, size_t message_size) {
   if (message_size > 0) {

@@ -49,11 +49,10 @@ std::optional<int> ParseLayer(std::string_view text, int max) {
 Status ParseLayers(std::string_view text, LayerOverride& item) {
   const size_t dash = text.find('-');
   const std::optional<int> first = ParseLayer(text.substr(0, dash), kMaxLayer);
-  const std::optional<int> last =
-      dash == std::string_view::npos ? first : ParseLayer(text.substr(dash + 1), kMaxLayer);
+  const std::optional<int> last = dash == std::string_view::npos ? first : ParseLayer(text.substr(dash + 1), kMaxLayer);
   if (!first || !last || *first > *last) {
-    return InvalidArgument(Quoted(text) + " is not a layer N or a range of layers A-B with 0 <= A <= B <= " +
-                           std::to_string(kMaxLayer));
+    return InvalidArgument(
+        Quoted(text) + " is not a layer N or a range of layers A-B with 0 <= A <= B <= " + std::to_string(kMaxLayer));
   }
   item.first = *first;
   item.last = *last;
@@ -169,8 +168,8 @@ std::string FormatSettings(const Settings& settings) {
 
 std::string SettingsHelp() {
   std::string help = "Allowed settings, as in \"k=256,sinks=4,dense_layers=2,k@4=1024,window@6-9=128\":";
-  const auto add = [&help](std::string_view name, std::string_view type, std::string_view range,
-                           std::string_view value, std::string_view sentence) {
+  const auto add = [&help](std::string_view name, std::string_view type, std::string_view range, std::string_view value,
+                           std::string_view sentence) {
     help.append("\n  ").append(name).append(": ");
     // The ranges of the other types say it all: "on or off".
     if (type == "integer" || type == "number") help.append(type).append(", ");

@@ -55,7 +55,8 @@ TEST(ParseSettings, LayerSettingsWinOverPlainOnesInAnyOrder) {
     const Settings settings = Parse(text);
     const std::array<std::pair<int, int64_t>, 7> expected = {
         {{kUnknownLayer, 8}, {2, 8}, {3, 100}, {4, 8}, {5, 200}, {6, 200}, {7, 8}}};
-    for (const auto& [layer, k] : expected) EXPECT_EQ(settings.ForLayer(layer, 4096).k, k) << text << ", layer " << layer;
+    for (const auto& [layer, k] : expected)
+      EXPECT_EQ(settings.ForLayer(layer, 4096).k, k) << text << ", layer " << layer;
   }
 }
 

@@ -96,7 +96,8 @@ TEST(StatisticsJson, HoldsSettingsTotalAndLayers) {
 TEST(StatisticsSummary, NamesTheFigures) {
   StatisticsBook book;
   book.Add(0, Call(2, 100, 25));
-  EXPECT_EQ(StatisticsSummary(book.Get()), "1 layers, 1 calls, 2 rows (0 dense): kept 25 of 100 keys (25.0 %), 0.500 s");
+  EXPECT_EQ(StatisticsSummary(book.Get()),
+            "1 layers, 1 calls, 2 rows (0 dense): kept 25 of 100 keys (25.0 %), 0.500 s");
   EXPECT_NE(StatisticsSummary({}).find("kept 0 of 0 keys"), std::string::npos);
 }
 

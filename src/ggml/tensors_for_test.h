@@ -39,8 +39,8 @@ inline ggml_tensor* NewAttention(ggml_context* context, const AttentionShape& sh
     return ggml_permute(context, view, 0, 2, 1, 3);
   };
   ggml_tensor* q = ggml_permute(
-      context,
-      ggml_new_tensor_4d(context, GGML_TYPE_F32, shape.d_k, shape.n_head, shape.n_query, shape.n_batch), 0, 2, 1, 3);
+      context, ggml_new_tensor_4d(context, GGML_TYPE_F32, shape.d_k, shape.n_head, shape.n_query, shape.n_batch), 0, 2,
+      1, 3);
   ggml_tensor* k = cache_view("cache_k_l3", shape.type_k, shape.d_k);
   ggml_tensor* v = cache_view("cache_v_l3", shape.type_v, shape.d_v);
   return ggml_flash_attn_ext(context, q, k, v, nullptr, 1.0F, 0.0F, 0.0F);

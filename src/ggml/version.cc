@@ -12,13 +12,9 @@ std::string Describe(const GgmlVersion& ggml) {
 
 }  // namespace
 
-GgmlVersion BuiltGgmlVersion() {
-  return {GGML_VERSION, GGML_COMMIT};
-}
+GgmlVersion BuiltGgmlVersion() { return {GGML_VERSION, GGML_COMMIT}; }
 
-GgmlVersion LoadedGgmlVersion() {
-  return {ggml_version(), ggml_commit()};
-}
+GgmlVersion LoadedGgmlVersion() { return {ggml_version(), ggml_commit()}; }
 
 std::string VersionMismatch(const GgmlVersion& built, const GgmlVersion& loaded) {
   if (built.version == loaded.version && built.commit == loaded.commit) return {};

@@ -29,8 +29,10 @@ Status OutOfMemory(const char* what, int64_t count) {
 template <class Driver>
 struct Scratch {
   Scratch(std::byte* base, const Call& call, int n_workers)
-      : carver(base), visibilities(carver.Take<Visibility>(call.VisibilityCount())),
-        statistics(carver.Take<Statistics>(n_workers)), driver(carver, call, n_workers) {
+      : carver(base),
+        visibilities(carver.Take<Visibility>(call.VisibilityCount())),
+        statistics(carver.Take<Statistics>(n_workers)),
+        driver(carver, call, n_workers) {
     if (base == nullptr) return;
     std::uninitialized_value_construct_n(visibilities, call.VisibilityCount());
     std::uninitialized_value_construct_n(statistics, n_workers);
@@ -55,9 +57,9 @@ Status CheckBudget(const Call& call, const Visibility* visibilities) {
   KeyIndex most = 0;
   for (int64_t i = 0; i < call.VisibilityCount(); ++i) most = std::max(most, visibilities[i].count);
   if (call.options.k < most) return {};
-  return {StatusCode::kBudgetCoversAllKeys,
-          "k=" + std::to_string(call.options.k) + " covers all keys: no query sees more than " + std::to_string(most) +
-              ", so this would be full attention; lower k or allow the fallback"};
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + std::to_string(call.options.k) +
+                                                " covers all keys: no query sees more than " + std::to_string(most) +
+                                                ", so this would be full attention; lower k or allow the fallback"};
 }
 
 template <class Driver>

@@ -105,8 +105,8 @@ TEST_F(AttentionTest, EqualsReferenceForAllTypesOfKeysAndValues) {
   for (DataType k_type : kTypes) {
     for (DataType v_type : kTypes) {
       for (int64_t padding : {0, 2}) {
-        Shape shape{.n_query = 5, .n_key = 333, .d_k = 32, .d_v = 64, .k_type = k_type, .v_type = v_type,
-                    .padding = padding};
+        Shape shape{
+            .n_query = 5, .n_key = 333, .d_k = 32, .d_v = 64, .k_type = k_type, .v_type = v_type, .padding = padding};
         const RandomProblem problem(shape, seed++);
         ExpectEqualsReference(problem.input, {.k = 17, .mass = MassMode::kExact}, shape.Name());
       }
@@ -145,11 +145,20 @@ TEST_F(AttentionTest, EqualsReferenceWithMasksBiasesAndForcedKeys) {
       for (float softcap : {0.0F, 5.0F}) {
         for (int64_t sinks : {0, 4}) {
           for (int64_t window : {0, 70}) {
-            Shape shape{.n_batch = 2, .n_query = 7, .n_key = 300, .n_head = 6, .n_head_kv = 3, .d_k = 20, .d_v = 20,
-                        .mask = mask, .mask_type = mask_type, .softcap = softcap, .sink_logits = sinks > 0};
+            Shape shape{.n_batch = 2,
+                        .n_query = 7,
+                        .n_key = 300,
+                        .n_head = 6,
+                        .n_head_kv = 3,
+                        .d_k = 20,
+                        .d_v = 20,
+                        .mask = mask,
+                        .mask_type = mask_type,
+                        .softcap = softcap,
+                        .sink_logits = sinks > 0};
             const RandomProblem problem(shape, seed++);
-            const TopKOptions options{.k = 21, .temperature = 0.7F, .sinks = sinks, .window = window,
-                                      .mass = MassMode::kExact};
+            const TopKOptions options{
+                .k = 21, .temperature = 0.7F, .sinks = sinks, .window = window, .mass = MassMode::kExact};
             ExpectEqualsReference(problem.input, options, shape.Name());
           }
         }
@@ -159,8 +168,8 @@ TEST_F(AttentionTest, EqualsReferenceWithMasksBiasesAndForcedKeys) {
 }
 
 TEST_F(AttentionTest, EqualsReferenceWithManyRowsPerTileAndMixedDenseRows) {
-  Shape shape{.n_query = 150, .n_key = 220, .n_head = 7, .n_head_kv = 1, .d_k = 8, .d_v = 8,
-              .mask = Shape::Mask::kCausal};
+  Shape shape{
+      .n_query = 150, .n_key = 220, .n_head = 7, .n_head_kv = 1, .d_k = 8, .d_v = 8, .mask = Shape::Mask::kCausal};
   const RandomProblem problem(shape, 11);
   ExpectEqualsReference(problem.input, {.k = 9, .crossover = 120, .mass = MassMode::kSampled}, shape.Name());
   ExpectEqualsReference(problem.input, {.k = 100, .mass = MassMode::kSampled}, shape.Name());
@@ -168,8 +177,15 @@ TEST_F(AttentionTest, EqualsReferenceWithManyRowsPerTileAndMixedDenseRows) {
 
 TEST_F(AttentionTest, EqualsReferenceWhenKeysAreSplitAmongTasks) {
   for (int64_t n_query : {1, 5}) {
-    Shape shape{.n_query = n_query, .n_key = 9001, .n_head = 7, .n_head_kv = 1, .d_k = 64, .d_v = 64,
-                .k_type = DataType::kF16, .v_type = DataType::kF16, .mask = Shape::Mask::kCausal};
+    Shape shape{.n_query = n_query,
+                .n_key = 9001,
+                .n_head = 7,
+                .n_head_kv = 1,
+                .d_k = 64,
+                .d_v = 64,
+                .k_type = DataType::kF16,
+                .v_type = DataType::kF16,
+                .mask = Shape::Mask::kCausal};
     const RandomProblem problem(shape, 13);
     ExpectEqualsReference(problem.input, {.k = 256, .mass = MassMode::kExact}, shape.Name());
     ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
@@ -186,8 +202,8 @@ TEST_F(AttentionTest, GrowsTheBudgetToTheMassAskedFor) {
   for (float min_mass : {0.5F, 0.9F}) {
     for (int64_t max_k : {30, 390}) {
       for (bool dense : {false, true}) {
-        const TopKOptions options{.k = 10, .sinks = 2, .min_mass = min_mass, .max_k = max_k,
-                                  .dense_beyond_max_k = dense};
+        const TopKOptions options{
+            .k = 10, .sinks = 2, .min_mass = min_mass, .max_k = max_k, .dense_beyond_max_k = dense};
         ExpectEqualsReference(problem.input, options, shape.Name());
         OutputTensor out(problem.input);
         Statistics statistics;
@@ -262,8 +278,8 @@ TEST_F(AttentionTest, SurvivesNumbersThatAreNotFinite) {
 
 // A hidden key or value cannot reach the output, whatever it holds.
 TEST_F(AttentionTest, HiddenKeysAndValuesDoNotCount) {
-  Shape shape{.n_query = 4, .n_key = 200, .n_head = 2, .n_head_kv = 1, .d_k = 8, .d_v = 8,
-              .mask = Shape::Mask::kCausal};
+  Shape shape{
+      .n_query = 4, .n_key = 200, .n_head = 2, .n_head_kv = 1, .d_k = 8, .d_v = 8, .mask = Shape::Mask::kCausal};
   for (int64_t k : {10, 1000}) {
     RandomProblem problem(shape, 41);
     for (int64_t i = 0; i < 8; ++i) {
@@ -297,8 +313,13 @@ TEST_F(AttentionTest, BroadcastsMasksOverHeadsAndBatches) {
   RandomProblem problem(shape, 47);
   std::vector<float> mask(2 * 2 * 2 * 50);  // [batch % 2][head % 2][query][key]
   for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 3 == 0 ? -kInf : 0.25F * static_cast<float>(i % 5);
-  problem.input.mask = {.data = mask.data(), .type = DataType::kF32, .n_head = 2, .n_batch = 2, .query_stride = 200,
-                        .head_stride = 400, .batch_stride = 800};
+  problem.input.mask = {.data = mask.data(),
+                        .type = DataType::kF32,
+                        .n_head = 2,
+                        .n_batch = 2,
+                        .query_stride = 200,
+                        .head_stride = 400,
+                        .batch_stride = 800};
   ExpectEqualsReference(problem.input, {.k = 7}, "broadcast");
 }
 

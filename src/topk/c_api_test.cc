@@ -4,8 +4,7 @@
 
 #include "topk/topk.h"
 
-extern "C" topk_status_code attend_one_key_from_c(float* out, const char* options, char* message,
-                                                  int64_t message_size);
+extern "C" topk_status_code attend_one_key_from_c(float* out, const char* options, char* message, int64_t message_size);
 
 namespace {
 

@@ -34,16 +34,19 @@ struct Tile {
 
 // Where the selections of all rows are gathered while tasks run in any order; null arrays if nobody asked.
 struct SelectionStaging {
-  KeyIndex* keys = nullptr;    // rows * stride
-  float* weights = nullptr;    // rows * stride
-  int64_t* counts = nullptr;   // rows
+  KeyIndex* keys = nullptr;   // rows * stride
+  float* weights = nullptr;   // rows * stride
+  int64_t* counts = nullptr;  // rows
   int64_t stride = 0;
 };
 
 class Call {
  public:
   Call(const AttentionInput& input, const TopKOptions& options, const AttentionOutput& output)
-      : input(input), options(options), output(output), rule(ScoreRule::Of(input, options)),
+      : input(input),
+        options(options),
+        output(output),
+        rule(ScoreRule::Of(input, options)),
         group(input.n_head / input.n_head_kv) {}
 
   const AttentionInput& input;
@@ -63,7 +66,9 @@ class Call {
     return {tile.batch, r / group, tile.head_kv * group + r % group};
   }
   // Number of a row in the order of outputs: [batch, query, head].
-  int64_t RowNumber(const RowId& row) const { return (row.batch * input.n_query + row.query) * input.n_head + row.head; }
+  int64_t RowNumber(const RowId& row) const {
+    return (row.batch * input.n_query + row.query) * input.n_head + row.head;
+  }
 
   // Keys and values of one batch and KV head; row j is view.Row(0, j, 0).
   TensorView KeysOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.k, batch, head_kv); }

@@ -29,12 +29,11 @@ struct Decode::Worker {
   FinishScratch finish;
 };
 
-bool Decode::Suits(const Call& call) {
-  return call.TilesPerHeadKv() == 1 && ChunksOf(call) > 1;
-}
+bool Decode::Suits(const Call& call) { return call.TilesPerHeadKv() == 1 && ChunksOf(call) > 1; }
 
 Decode::Decode(Carver& carver, const Call& call, int n_workers)
-    : call_(call), n_chunks_(ChunksOf(call)),
+    : call_(call),
+      n_chunks_(ChunksOf(call)),
       chunk_keys_((call.input.n_key / n_chunks_ + kBlockKeys) / kBlockKeys * kBlockKeys) {
   const int64_t n_tiles = call.TileCount();
   const int64_t n_rows = call.RowsPerHeadKv();

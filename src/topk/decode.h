@@ -26,9 +26,9 @@ class Decode {
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
 
   const Call& call_;
-  int64_t n_chunks_;      // of each tile
+  int64_t n_chunks_;  // of each tile
   int64_t chunk_keys_;
-  TilePart* parts_;       // [tile][chunk]
+  TilePart* parts_;             // [tile][chunk]
   std::atomic<float>* floors_;  // [tile][row]
   Worker* workers_;
 };

@@ -190,8 +190,8 @@ FinishScratch FinishScratch::Take(Carver& carver, const Call& call, int64_t capa
           .dense_again = carver.Take<int64_t>(kTileRows)};
 }
 
-void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Workspace& work,
-                const FinishScratch& scratch, Statistics& statistics) {
+void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Workspace& work, const FinishScratch& scratch,
+                Statistics& statistics) {
   size_t n_again = 0;
   const auto rows = part.rows();
   for (size_t r = 0; r < rows.size(); ++r) {

@@ -13,13 +13,13 @@ namespace topk {
 
 // Per thread: the selection of one row at a time.
 struct FinishScratch {
-  float* scores = nullptr;         // [MaxSelected + kMaxLanes]; then the weights
-  KeyIndex* keys = nullptr;        // [MaxSelected]
-  float* ranked = nullptr;         // [MaxSelected]: scores in descending order, for min_mass
+  float* scores = nullptr;          // [MaxSelected + kMaxLanes]; then the weights
+  KeyIndex* keys = nullptr;         // [MaxSelected]
+  float* ranked = nullptr;          // [MaxSelected]: scores in descending order, for min_mass
   double* forced_scores = nullptr;  // of sinks and window
-  UndecidedScratch undecided;      // capacity elements each
-  ScoredKey* canonical = nullptr;  // see SelectCanonically
-  int64_t* dense_again = nullptr;  // [kTileRows]
+  UndecidedScratch undecided;       // capacity elements each
+  ScoredKey* canonical = nullptr;   // see SelectCanonically
+  int64_t* dense_again = nullptr;   // [kTileRows]
 
   // capacity: the most candidates that a row may have here.
   static FinishScratch Take(Carver& carver, const Call& call, int64_t capacity);
@@ -27,8 +27,8 @@ struct FinishScratch {
 
 // Writes the outputs, selections and statistics of all rows of `part`, which has seen every key. Rows whose mass
 // target needs more than max_k keys are scanned once more, dense.
-void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Workspace& work,
-                const FinishScratch& scratch, Statistics& statistics);
+void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Workspace& work, const FinishScratch& scratch,
+                Statistics& statistics);
 
 }  // namespace topk
 

@@ -52,8 +52,8 @@ constexpr std::array<FieldRule, 11> kRules = {{
 constexpr std::array<std::string_view, 3> kMassNames = {"off", "sampled", "exact"};
 
 Status Refuse(const OptionField& field, std::string_view value) {
-  return InvalidArgument(std::string(field.name) + "=" + std::string(value) + " is not allowed: " +
-                         std::string(field.name) + " is " + std::string(field.range));
+  return InvalidArgument(std::string(field.name) + "=" + std::string(value) +
+                         " is not allowed: " + std::string(field.name) + " is " + std::string(field.range));
 }
 
 template <typename Number>
@@ -159,8 +159,7 @@ Status SetOption(TopKOptions& options, std::string_view name, std::string_view v
 std::string FormatOptions(const TopKOptions& options) {
   std::string out;
   for (const FieldRule& rule : kRules) {
-    out += (out.empty() ? "" : ",") + std::string(rule.field.name) + "=" +
-           std::visit(Formatter{options}, rule.member);
+    out += (out.empty() ? "" : ",") + std::string(rule.field.name) + "=" + std::visit(Formatter{options}, rule.member);
   }
   return out;
 }

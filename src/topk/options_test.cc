@@ -8,8 +8,16 @@ namespace topk {
 namespace {
 
 TEST(OptionsTest, EveryFieldReadsBackWhatItFormats) {
-  TopKOptions options{.k = 33, .temperature = 0.75F, .sinks = 4, .window = 64, .min_mass = 0.9F, .max_k = 999,
-                      .dense_beyond_max_k = false, .fallback = false, .crossover = 1234, .sparse = true,
+  TopKOptions options{.k = 33,
+                      .temperature = 0.75F,
+                      .sinks = 4,
+                      .window = 64,
+                      .min_mass = 0.9F,
+                      .max_k = 999,
+                      .dense_beyond_max_k = false,
+                      .fallback = false,
+                      .crossover = 1234,
+                      .sparse = true,
                       .mass = MassMode::kExact};
   std::string text = FormatOptions(options) + ",";
   TopKOptions copy;
@@ -36,10 +44,20 @@ TEST(OptionsTest, TheTableShowsTheDefaults) {
 }
 
 TEST(OptionsTest, RefusesBadValuesAndLeavesTheOptionsAlone) {
-  const std::pair<const char*, const char*> bad[] = {
-      {"k", "0"},        {"k", "-1"},          {"k", "1e3"},       {"k", ""},       {"k", "12 "},
-      {"k", "99999999999999999999"}, {"temperature", "0"}, {"temperature", "nan"}, {"temperature", "inf"},
-      {"min_mass", "1.01"}, {"sinks", "-1"},   {"fallback", "maybe"}, {"mass", "some"}, {"crossover", "x"}};
+  const std::pair<const char*, const char*> bad[] = {{"k", "0"},
+                                                     {"k", "-1"},
+                                                     {"k", "1e3"},
+                                                     {"k", ""},
+                                                     {"k", "12 "},
+                                                     {"k", "99999999999999999999"},
+                                                     {"temperature", "0"},
+                                                     {"temperature", "nan"},
+                                                     {"temperature", "inf"},
+                                                     {"min_mass", "1.01"},
+                                                     {"sinks", "-1"},
+                                                     {"fallback", "maybe"},
+                                                     {"mass", "some"},
+                                                     {"crossover", "x"}};
   for (const auto& [name, value] : bad) {
     TopKOptions options;
     const Status status = SetOption(options, name, value);

@@ -23,7 +23,11 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 class Row {
  public:
   Row(const AttentionInput& input, const TopKOptions& options, int64_t batch, int64_t query, int64_t head)
-      : input_(input), options_(options), batch_(batch), query_(query), head_(head),
+      : input_(input),
+        options_(options),
+        batch_(batch),
+        query_(query),
+        head_(head),
         head_kv_(head / (input.n_head / input.n_head_kv)) {}
 
   void Compute(const AttentionOutput& output, Statistics& statistics);

@@ -47,7 +47,12 @@ int64_t MeasuredBytes(const RandomProblem& problem, const TopKOptions& options) 
 }
 
 Shape Prefill(int64_t n_query, int64_t n_key) {
-  return {.n_query = n_query, .n_key = n_key, .n_head = 4, .n_head_kv = 2, .d_k = 16, .d_v = 16,
+  return {.n_query = n_query,
+          .n_key = n_key,
+          .n_head = 4,
+          .n_head_kv = 2,
+          .d_k = 16,
+          .d_v = 16,
           .mask = Shape::Mask::kCausal};
 }
 

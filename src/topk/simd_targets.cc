@@ -1,6 +1,6 @@
-#include <cstring>
 #include <hwy/highway.h>
 #include <hwy/targets.h>
+#include <cstring>
 
 #include "topk/attention.h"
 

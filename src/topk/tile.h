@@ -68,8 +68,7 @@ class TilePart {
   void UpdateErrors(const Call& call, const Workspace& work);
   void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
   void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
-  void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count,
-                   const Workspace& work);
+  void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count, const Workspace& work);
 
   RowState* rows_ = nullptr;
   int64_t n_rows_ = 0;

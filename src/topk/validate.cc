@@ -28,8 +28,8 @@ Status CheckCounts(const AttentionInput& in) {
   if (Status s = InRange("d_k", in.d_k, 1, kMaxHeadSize); !s.ok()) return s;
   if (Status s = InRange("d_v", in.d_v, 1, kMaxHeadSize); !s.ok()) return s;
   if (in.n_head % in.n_head_kv != 0) {
-    return InvalidArgument(Equals("n_head", in.n_head) + " is not a multiple of " +
-                           Equals("n_head_kv", in.n_head_kv) + ": query heads are shared out evenly among KV heads");
+    return InvalidArgument(Equals("n_head", in.n_head) + " is not a multiple of " + Equals("n_head_kv", in.n_head_kv) +
+                           ": query heads are shared out evenly among KV heads");
   }
   if (in.n_batch > 0 && in.n_query > 0 && in.n_head > kMaxRows / in.n_batch / in.n_query) {
     return InvalidArgument("n_batch * n_query * n_head is too large: at most " + std::to_string(kMaxRows) + " rows");
@@ -79,8 +79,8 @@ Status CheckOutput(const AttentionInput& in, const OutputView& out, bool used) {
   const auto overlaps = [&](int64_t count, int64_t stride) { return count > 1 && std::abs(stride) < row_bytes; };
   if (used && (overlaps(in.n_head, out.head_stride) || overlaps(in.n_query, out.token_stride) ||
                overlaps(in.n_batch, out.batch_stride))) {
-    return InvalidArgument("out has overlapping rows: each stride must be at least 4 * d_v = " +
-                           std::to_string(row_bytes) + " bytes");
+    return InvalidArgument(
+        "out has overlapping rows: each stride must be at least 4 * d_v = " + std::to_string(row_bytes) + " bytes");
   }
   return {};
 }

@@ -18,7 +18,7 @@ import pytest
 
 # A source distribution has to name a build backend, because pip asks it for the metadata.
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-BACKEND = '''
+BACKEND = """
 import os
 def prepare_metadata_for_build_wheel(directory, config_settings=None):
     folder = os.path.join(directory, "llama_cpp_python-1.0.dist-info")
@@ -26,7 +26,7 @@ def prepare_metadata_for_build_wheel(directory, config_settings=None):
     with open(os.path.join(folder, "METADATA"), "w") as file:
         file.write("Metadata-Version: 2.1\\nName: llama-cpp-python\\nVersion: 1.0\\n")
     return os.path.basename(folder)
-'''
+"""
 LLAMA_FILES = ("CMakeLists.txt", "ggml/include/ggml.h", "tools/completion/completion.cpp", ".git")
 
 
@@ -120,7 +120,10 @@ def checkout(repository: Path, tmp_path: Path) -> Checkout:
     index.mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "QWEN_INFER_"))}
     environment.update(
-        PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=str(index), QWEN_INFER_CACHE=str(tmp_path / "cache")
+        PIP_CONFIG_FILE=os.devnull,
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(index),
+        QWEN_INFER_CACHE=str(tmp_path / "cache"),
     )
     return Checkout(root, tmp_path / "cache", index, environment)
 

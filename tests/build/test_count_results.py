@@ -31,14 +31,20 @@ PYTEST = """<testsuites><testsuite>
 
 def run(repository: Path, folder: Path) -> tuple[int, list[str]]:
     finished = subprocess.run(
-        [sys.executable, repository / "scripts" / "count_results.py", folder], capture_output=True, text=True, check=False
+        [sys.executable, repository / "scripts" / "count_results.py", folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return finished.returncode, finished.stdout.splitlines()
 
 
 def test_checks_count_one_each(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "checks.tsv").write_text("format\tpassed\nbuild\tpassed\n")
-    assert run(repository, tmp_path) == (0, ["  format         1 passed, 0 failed", "  build          1 passed, 0 failed", "2 passed, 0 failed"])
+    assert run(repository, tmp_path) == (
+        0,
+        ["  format         1 passed, 0 failed", "  build          1 passed, 0 failed", "2 passed, 0 failed"],
+    )
 
 
 def test_failed_check_is_named(repository: Path, tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def test_more_than_there_is_is_refused() -> None:
 @pytest.mark.parametrize("arguments", [[], ["many"], ["1", "2"]])
 def test_bad_usage_is_refused(repository: Path, arguments: list[str]) -> None:
     run = subprocess.run(
-        [sys.executable, repository / "scripts" / "long_text.py", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, repository / "scripts" / "long_text.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 1
     assert "usage: long_text.py MIN_TOKENS" in run.stderr

@@ -19,7 +19,8 @@ inline constexpr int kCanonicalLanes = 8;
 
 // dots[i] = q . (key keys[i] of `head_keys`) for every i. q: d f32. head_keys: the view of one batch and KV head, whose
 // row of key j is head_keys.Row(0, j, 0). No allocation; any thread.
-void CanonicalDots(const float* q, const TensorView& head_keys, int64_t d, std::span<const KeyIndex> keys, double* dots);
+void CanonicalDots(const float* q, const TensorView& head_keys, int64_t d, std::span<const KeyIndex> keys,
+                   double* dots);
 
 // The same by a loop that the eye can check.
 double CanonicalDotReference(const float* q, DataType type, const uint8_t* key_row, int64_t d);

@@ -32,8 +32,11 @@ class LogSum {
 }  // namespace
 
 RowScorer::RowScorer(const Call& call, const RowId& row)
-    : call_(call), query_(call.QueryOf(row)), mask_(call.MaskOf(row)),
-      slope_(static_cast<double>(call.SlopeOf(row.head))), keys_(call.KeysOf(row.batch, row.head / call.group)) {}
+    : call_(call),
+      query_(call.QueryOf(row)),
+      mask_(call.MaskOf(row)),
+      slope_(static_cast<double>(call.SlopeOf(row.head))),
+      keys_(call.KeysOf(row.batch, row.head / call.group)) {}
 
 void RowScorer::Score(std::span<const KeyIndex> keys, double* scores) const {
   CanonicalDots(query_, keys_, call_.input.d_k, keys, scores);

@@ -26,8 +26,8 @@ class RowScorer final : public CanonicalScorer {
 };
 
 struct CanonicalSelection {
-  int64_t count = 0;          // selected keys, the first of `selected`, by key
-  double log_sum_all = 0.0;   // log of the sum of exp(s) over all visible keys
+  int64_t count = 0;         // selected keys, the first of `selected`, by key
+  double log_sum_all = 0.0;  // log of the sum of exp(s) over all visible keys
 };
 
 // The exact selection of a row, sinks and window included, with the given budget for the others. `selected` has room for

@@ -44,8 +44,8 @@ struct RowLoader<DataType::kF16> {
     const auto magnitude = hn::And(bits, hn::Set(du32, 0x7FFFU));
     // As an f32 the exponent is 112 too small; the product is exact, for subnormal numbers too.
     const auto finite = hn::Mul(hn::BitCast(df, hn::ShiftLeft<13>(magnitude)), hn::Set(df, 0x1p112F));
-    const auto is_finite = hn::Lt(hn::BitCast(hn::RebindToSigned<DF>(), magnitude),
-                                  hn::Set(hn::RebindToSigned<DF>(), 0x7C00));
+    const auto is_finite =
+        hn::Lt(hn::BitCast(hn::RebindToSigned<DF>(), magnitude), hn::Set(hn::RebindToSigned<DF>(), 0x7C00));
     const auto not_finite = hn::BitCast(df, hn::Or(hn::ShiftLeft<13>(magnitude), hn::Set(du32, 0x7F800000U)));
     const auto absolute = hn::IfThenElse(hn::RebindMask(df, is_finite), finite, not_finite);
     return hn::Or(absolute, hn::BitCast(df, hn::ShiftLeft<16>(hn::And(bits, hn::Set(du32, 0x8000U)))));

@@ -104,8 +104,7 @@ void AddMaskSimd(DataType type, const uint8_t* HWY_RESTRICT mask, float slope, i
   const VF m = hn::Set(df, slope);
   const auto add = [&](auto kind) HWY_ATTR {
     for (int64_t j = 0; j < count; j += n) {
-      const VF bias =
-          j + n <= count ? RowLoader<kind>::Load(df, mask, j) : LoadTail<kind>(df, mask, j, count - j);
+      const VF bias = j + n <= count ? RowLoader<kind>::Load(df, mask, j) : LoadTail<kind>(df, mask, j, count - j);
       hn::Store(hn::Add(hn::Load(df, scores + j), hn::Mul(m, bias)), df, scores + j);
     }
   };

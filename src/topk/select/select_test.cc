@@ -60,7 +60,8 @@ TEST_F(SelectTest, FilterKeepsTheSameKeysInOrderAsItsReference) {
         AlignedArray<float> block = MakeScores(kind, kBlockKeys, 3);
         std::vector<float> scores(2 * kBlockKeys), expected_scores(2 * kBlockKeys);
         std::vector<KeyIndex> keys(2 * kBlockKeys), expected_keys(2 * kBlockKeys);
-        const int64_t expected = FilterReference(block.data(), floor, 500, expected_scores.data(), expected_keys.data());
+        const int64_t expected =
+            FilterReference(block.data(), floor, 500, expected_scores.data(), expected_keys.data());
         ASSERT_EQ(Filter(block.data(), floor, 500, scores.data(), keys.data()), expected) << target;
         scores.resize(expected), expected_scores.resize(expected);
         keys.resize(expected), expected_keys.resize(expected);

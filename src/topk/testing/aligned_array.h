@@ -16,9 +16,7 @@ class AlignedArray {
     if (!arena_.Allocate(static_cast<size_t>(size) * sizeof(T))) throw std::bad_alloc();
     std::fill_n(data(), size, T());
   }
-  AlignedArray(const AlignedArray& other) : AlignedArray(other.size_) {
-    std::copy_n(other.data(), size_, data());
-  }
+  AlignedArray(const AlignedArray& other) : AlignedArray(other.size_) { std::copy_n(other.data(), size_, data()); }
   AlignedArray& operator=(const AlignedArray&) = delete;
 
   T* data() { return reinterpret_cast<T*>(arena_.base()); }

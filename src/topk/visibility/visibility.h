@@ -12,9 +12,9 @@ struct Visibility {
   KeyIndex begin = 0;  // visible keys lie in [begin, end)
   KeyIndex end = 0;
   KeyIndex count = 0;
-  bool is_range = false;   // every key of [begin, end) is visible and its mask is 0: no mask need be read
-  bool is_finite = true;   // no visible mask is NaN or infinite
-  KeyIndex sinks_end = 0;  // visible keys below it are the first min(sinks, count)
+  bool is_range = false;      // every key of [begin, end) is visible and its mask is 0: no mask need be read
+  bool is_finite = true;      // no visible mask is NaN or infinite
+  KeyIndex sinks_end = 0;     // visible keys below it are the first min(sinks, count)
   KeyIndex window_begin = 0;  // visible keys from it on are the last min(window, count); >= sinks_end
   // Visible keys outside sinks and window: those that compete for the budget.
   KeyIndex n_competing = 0;

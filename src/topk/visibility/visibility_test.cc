@@ -31,11 +31,11 @@ void ExpectSame(const Visibility& got, const Visibility& want, const std::string
 std::vector<std::pair<std::string, std::vector<float>>> Masks(int64_t n) {
   std::mt19937 random(1);
   std::vector<std::pair<std::string, std::vector<float>>> masks = {
-      {"none hidden", std::vector<float>(n, 0.0F)},  {"all hidden", std::vector<float>(n, kHidden)},
-      {"causal", std::vector<float>(n, 0.0F)},       {"random", std::vector<float>(n, 0.0F)},
+      {"none hidden", std::vector<float>(n, 0.0F)},    {"all hidden", std::vector<float>(n, kHidden)},
+      {"causal", std::vector<float>(n, 0.0F)},         {"random", std::vector<float>(n, 0.0F)},
       {"one visible", std::vector<float>(n, kHidden)}, {"bias", std::vector<float>(n, -0.5F)},
       {"negative zero", std::vector<float>(n, -0.0F)}, {"NaN", std::vector<float>(n, 0.0F)},
-      {"window", std::vector<float>(n, kHidden)},     {"+inf", std::vector<float>(n, 0.0F)}};
+      {"window", std::vector<float>(n, kHidden)},      {"+inf", std::vector<float>(n, 0.0F)}};
   for (int64_t j = 0; j < n; ++j) {
     if (j > n / 2) masks[2].second[j] = kHidden;
     if (random() % 3 == 0) masks[3].second[j] = kHidden;
