@@ -107,9 +107,10 @@ without_aslr() {
 
 # unit_tests NAME FOLDER: the GoogleTest programs of a build; each leaves its results as JSON.
 unit_tests() {
-  local name=$1 folder=$2
+  local name=$1 folder=$2 filter
+  filter="$(filter_of "$name")"
   mkdir -p "$LOG_DIR/cases/$name"
-  GTEST_OUTPUT="json:$LOG_DIR/cases/$name/" GTEST_FILTER="$(filter_of "$name")" GTEST_BRIEF=1 \
+  GTEST_OUTPUT="json:$LOG_DIR/cases/$name/" GTEST_FILTER="${filter:-*}" GTEST_BRIEF=1 \
     ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
     without_aslr "$VENV_DIR/bin/ctest" --test-dir "$folder" --label-regex unit --parallel "$jobs" \
     --output-on-failure --no-tests=error --output-junit "$LOG_DIR/cases/$name.ctest.xml"

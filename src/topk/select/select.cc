@@ -24,16 +24,26 @@ int64_t FilterSimd(const float* HWY_RESTRICT scores, float floor, KeyIndex first
   const DI di;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const auto least = hn::Set(df, floor);
+  // Iota with a variable start is built in memory, number by number; with a constant one it is a constant.
+  const auto lane = hn::Iota(di, 0);
+  constexpr int kVectors = 4;  // looked at together: most have no key that passes, and the branch costs more than they
   int64_t kept = 0;
-  for (int64_t j = 0; j < kBlockKeys; j += n) {
-    const auto s = hn::Load(df, scores + j);
-    const auto passes = hn::Ge(s, least);
-    if (hn::AllFalse(df, passes)) continue;
-    // Compress and a whole store: compressing stores are microcoded on some CPUs.
-    hn::StoreU(hn::Compress(s, passes), df, out_scores + kept);
-    const auto keys = hn::Iota(di, first_key + static_cast<KeyIndex>(j));
-    hn::StoreU(hn::Compress(keys, hn::RebindMask(di, passes)), di, out_keys + kept);
-    kept += static_cast<int64_t>(hn::CountTrue(df, passes));
+  for (int64_t j = 0; j < kBlockKeys; j += kVectors * n) {
+    hn::Vec<DF> s[kVectors];
+    auto largest = s[0] = hn::Load(df, scores + j);
+    for (int v = 1; v < kVectors; ++v) {
+      s[v] = hn::Load(df, scores + j + v * n);
+      largest = hn::Max(largest, s[v]);
+    }
+    if (hn::AllFalse(df, hn::Ge(largest, least))) continue;
+    for (int v = 0; v < kVectors; ++v) {
+      const auto passes = hn::Ge(s[v], least);
+      const auto keys = hn::Add(lane, hn::Set(di, first_key + static_cast<KeyIndex>(j + v * n)));
+      // Compress and a whole store: compressing stores are microcoded on some CPUs.
+      hn::StoreU(hn::Compress(s[v], passes), df, out_scores + kept);
+      hn::StoreU(hn::Compress(keys, hn::RebindMask(di, passes)), di, out_keys + kept);
+      kept += static_cast<int64_t>(hn::CountTrue(df, passes));
+    }
   }
   return kept;
 }
