@@ -2,8 +2,9 @@
 
     python3 bench/compare_llama_bench.py --model MODEL.gguf --depths 0,8192 --rounds 2 > table.md
 
-Needs the targets llama-bench and ggml-topk in build/bin. Both sides run with flash attention on (-fa 1), since that is
-the operation that the plugin takes over. Ratios are of rounds next to each other: the machine's speed drifts.
+--plot FILE draws tokens/s against the depth (needs matplotlib). Needs the targets llama-bench and ggml-topk in
+build/bin. Both sides run with flash attention on (-fa 1), since that is the operation that the plugin takes over.
+Ratios are of rounds next to each other: the machine's speed drifts.
 """
 
 from __future__ import annotations
@@ -48,6 +49,26 @@ def processor() -> str:
     return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
+def draw(path: Path, stock: dict[str, float], topk: dict[str, float], settings: str) -> None:
+    """Tokens/s against the depth, one panel for prompts and one for generation."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for panel, kind, title in zip(panels, ("pp512", "tg32"), ("reading a prompt", "generating"), strict=True):
+        for results, label in ((stock, "full attention (llama.cpp)"), (topk, f"exact top-k attention, {settings}")):
+            points = [(int(name.split("@ d")[1]), value) for name, value in results.items() if name.startswith(kind)]
+            panel.plot(*zip(*sorted(points), strict=True), marker="o", label=label)
+        panel.set(title=f"{title} ({kind})", xlabel="tokens of context before it", ylabel="tokens/s", ylim=(0, None))
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    temporary = path.with_suffix(f".tmp{path.suffix}")
+    figure.savefig(temporary)
+    temporary.rename(path)
+
+
 def main() -> None:
     """Runs the rounds and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -57,6 +78,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2, help="runs of each side (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--settings", default="k=256", help="TOPK_ATTENTION (default: %(default)s)")
+    parser.add_argument("--plot", type=Path, help="also draw tokens/s against depth into this file (.svg, .png)")
     options = parser.parse_args()
 
     arguments = ["-m", options.model, "-fa", "1", "-d", options.depths, "-p", "512", "-n", "32", "-r", "1"]
@@ -72,12 +94,14 @@ def main() -> None:
     print(f"{datetime.date.today()}; {processor()}; llama.cpp v0.5.0; medians of {options.rounds} rounds\n")
     print("| test | stock, tokens/s | top-k, tokens/s | ratio (min - max) |")
     print("|---|---:|---:|---:|")
-    for test in rounds[0][0]:
-        stock = statistics.median(a[test] for a, _ in rounds)
-        topk = statistics.median(b[test] for _, b in rounds)
+    stock = {test: statistics.median(a[test] for a, _ in rounds) for test in rounds[0][0]}
+    topk = {test: statistics.median(b[test] for _, b in rounds) for test in rounds[0][0]}
+    for test in stock:
         ratios = [b[test] / a[test] for a, b in rounds]
         spread = f"{min(ratios):.2f} - {max(ratios):.2f}"
-        print(f"| {test} | {stock:.1f} | {topk:.1f} | **{statistics.median(ratios):.2f}** ({spread}) |")
+        print(f"| {test} | {stock[test]:.1f} | {topk[test]:.1f} | **{statistics.median(ratios):.2f}** ({spread}) |")
+    if options.plot is not None:
+        draw(options.plot, stock, topk, options.settings)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,91 @@
+"""How the program is run in its tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+# Long enough for a loaded machine, short enough to end a test that hangs.
+TIMEOUT_SECONDS = 600
+
+Json = dict[str, Any]
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without variables that change what llama.cpp does."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LLAMA_", "GGML_", "TOPK_"))}
+
+
+class Run(Protocol):
+    def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def run(qwen_infer: Path, tmp_path: Path) -> Run:
+    """Runs qwen-infer to its end, from a folder of its own and without input."""
+
+    def run_program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [qwen_infer, *map(str, arguments)],
+            env=clean_environment() | environment,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    return run_program
+
+
+@pytest.fixture
+def start(qwen_infer: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Starts qwen-infer and leaves it running; ends it after the test if it has not ended."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_program(*arguments: object) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [qwen_infer, *map(str, arguments)],
+            env=clean_environment(),
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        started.append(process)
+        return process
+
+    yield start_program
+    for process in started:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.fixture
+def report_path(tmp_path: Path) -> Path:
+    """Where a test has the report of a run written to."""
+    return tmp_path / "report.json"
+
+
+@pytest.fixture
+def read_report(report_path: Path) -> Callable[[], Json]:
+    """Reads the report and checks that nothing but it was left behind."""
+
+    def read() -> Json:
+        beside = [path.name for path in report_path.parent.iterdir() if path.name.startswith(report_path.name)]
+        assert beside == [report_path.name]
+        report = json.loads(report_path.read_text(encoding="utf-8"))
+        assert isinstance(report, dict)
+        return report
+
+    return read

@@ -1,0 +1,159 @@
+"""What the command line accepts and refuses. Needs no model: everything here ends before one is loaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+USE = "--use_top_k_attention"
+SUBCOMMANDS = ("complete", "chat", "serve", "bench", "perplexity", "quantize")
+WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name != "quantize")
+MISSING_MODEL = ("-m", "no-such-model.gguf")
+
+
+def test_help_lists_every_subcommand_and_an_example(run) -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for name in SUBCOMMANDS:
+        assert re.search(rf"^  {name} ", result.stdout, re.MULTILINE)
+    assert "qwen-infer complete -m" in result.stdout
+
+
+def test_without_arguments_shows_help_and_fails(run) -> None:
+    result = run()
+    assert result.returncode == 2
+    assert "usage:" in result.stderr
+
+
+def test_version_names_program_and_llama_cpp(run) -> None:
+    result = run("--version")
+    assert result.returncode == 0
+    assert re.match(r"qwen-infer \d+\.\d+\.\d+ \(llama\.cpp \d+\.\d+\.\d+", result.stdout)
+
+
+@pytest.mark.parametrize(("typo", "meant"), [("complet", "complete"), ("sevre", "serve"), ("quantise", "quantize")])
+def test_an_unknown_subcommand_suggests_the_nearest(run, typo: str, meant: str) -> None:
+    result = run(typo)
+    assert result.returncode == 2
+    assert f"'{typo}'" in result.stderr
+    assert f"did you mean '{meant}'?" in result.stderr
+
+
+def test_an_unknown_subcommand_like_none_suggests_none(run) -> None:
+    result = run("xyzzy")
+    assert result.returncode == 2
+    assert "did you mean" not in result.stderr
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_help_of_a_subcommand_shows_our_flags_first(run, name: str) -> None:
+    result = run(name, "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"qwen-infer {name}: ")
+    ours, separator, llamas = result.stdout.partition("llama.cpp's own flags:")
+    assert separator
+    for flag in (USE, "--top_k_attention_k N", "--top_k_attention_sparse", "--top_k_attention_stats FILE.json"):
+        assert flag in ours
+    assert "recommended settings:" in ours
+    assert "--model" in llamas
+
+
+def test_help_of_quantize_succeeds(run) -> None:
+    result = run("quantize", "--help")
+    assert result.returncode == 0
+    assert "Q4_K_M" in result.stdout
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+@pytest.mark.parametrize("off", [("-fa", "off"), ("--flash-attn", "0"), ("--flash_attn", "false")])
+def test_flash_attention_off_contradicts_top_k(run, name: str, off: tuple[str, str]) -> None:
+    result = run(name, *MISSING_MODEL, USE, *off)
+    assert result.returncode == 2
+    assert f"{off[0]} {off[1]} turns flash attention off" in result.stderr
+
+
+def test_flash_attention_off_by_environment_contradicts_top_k(run) -> None:
+    result = run("complete", *MISSING_MODEL, USE, LLAMA_ARG_FLASH_ATTN="off")
+    assert result.returncode == 2
+    assert "LLAMA_ARG_FLASH_ATTN=off" in result.stderr
+
+
+def test_bench_refuses_a_list_that_turns_flash_attention_off(run) -> None:
+    result = run("bench", *MISSING_MODEL, USE, "-fa", "1,0")
+    assert result.returncode == 2
+    assert "-fa 1,0" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("k", "0", "1 to 1073741824"),
+        ("k", "many", "1 to 1073741824"),
+        ("k", "-3", "1 to 1073741824"),
+        ("k", "3.5", "1 to 1073741824"),
+        ("temperature", "0", "0.001 to 1000"),
+        ("temperature", "nan", "0.001 to 1000"),
+        ("sinks", "-1", "0 to 1073741824"),
+        ("window", "x", "0 to 1073741824"),
+        ("min_mass", "1.5", "0 to 1"),
+        ("mass", "some", "off, sampled or exact"),
+        ("dense_layers", "-1", "0 to 10000"),
+        ("layers", "k@3-1=5", "k@3-1=5"),
+        ("layers", "colour@3=5", "colour"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_range(run, flag: str, value: str, expected: str) -> None:
+    result = run("complete", *MISSING_MODEL, USE, f"--top_k_attention_{flag}", value)
+    assert result.returncode == 2
+    assert value in result.stderr
+    assert expected in result.stderr
+
+
+def test_a_missing_value_is_an_error(run) -> None:
+    result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_k")
+    assert result.returncode == 2
+    assert "--top_k_attention_k needs a value" in result.stderr
+
+
+def test_an_unknown_flag_of_ours_suggests_the_nearest(run) -> None:
+    result = run("complete", *MISSING_MODEL, USE, "--top-k-attention-sink", "4")
+    assert result.returncode == 2
+    assert "did you mean --top_k_attention_sinks?" in result.stderr
+
+
+def test_an_unknown_flag_of_llama_cpp_is_an_error(run) -> None:
+    result = run("complete", *MISSING_MODEL, "--no-such-flag")
+    assert result.returncode == 1
+    assert "--no-such-flag" in result.stderr
+
+
+@pytest.mark.parametrize("name", WITH_ATTENTION)
+def test_settings_without_the_use_flag_are_an_error(run, name: str) -> None:
+    result = run(name, *MISSING_MODEL, "--top_k_attention_k", "32")
+    assert result.returncode == 2
+    assert f"add {USE}" in result.stderr
+
+
+@pytest.mark.parametrize("flag", [USE, "--top_k_attention_stats=s.json"])
+def test_quantize_takes_none_of_our_flags(run, tmp_path: Path, flag: str) -> None:
+    result = run("quantize", flag, "a.gguf", "b.gguf", "Q4_K_M")
+    assert result.returncode == 2
+    assert "quantize computes no attention" in result.stderr
+    assert not (tmp_path / "s.json").exists()
+
+
+@pytest.mark.parametrize("path", ["missing-folder/s.json", "."])
+def test_an_unwritable_report_is_refused_before_the_run(run, tmp_path: Path, path: str) -> None:
+    result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_stats", path)
+    assert result.returncode == 2
+    assert f"cannot write {path}" in result.stderr
+    assert "no-such-model" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_serve_without_a_model_says_so(run) -> None:
+    result = run("serve")
+    assert result.returncode == 1
+    assert "serve needs a model" in result.stderr

@@ -1,0 +1,221 @@
+"""qwen-infer complete on a real model: the same tokens as llama.cpp where it must be, and a report that adds up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.model
+
+USE = "--use_top_k_attention"
+GREEDY = ("-no-cnv", "--temp", 0, "--seed", 1, "-n", 32, "-c", 2048)
+BUDGET = 256
+CROSSOVER = 1024  # the plugin's default: rows with fewer visible keys run dense
+# Characters of the test text that give a prompt of some 700 tokens.
+PROMPT_CHARACTERS = 3000
+SUMS = ("calls", "rows", "dense_rows", "keys_seen", "keys_kept", "mass_rows", "operations_saved", "bytes_saved")
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def prompt_file(long_text: str, tmp_path: Path) -> Path:
+    path = tmp_path / "prompt.txt"
+    path.write_text(long_text[:PROMPT_CHARACTERS], encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def stock_answer(bin_dir: Path, model_path: Path, long_text: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the unmodified llama-completion answers to the prompt."""
+    prompt = tmp_path_factory.mktemp("stock") / "prompt.txt"
+    prompt.write_text(long_text[:PROMPT_CHARACTERS], encoding="utf-8")
+    command = [bin_dir / "llama-completion", "-m", model_path, "-f", prompt, "-fa", "on", *GREEDY]
+    return subprocess.run(
+        list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600, check=True
+    ).stdout
+
+
+def assert_adds_up(report: Json, n_tokens: int, kept_by_row_of_keys: Callable[[int], int]) -> None:
+    """Checks the counts of a run that decoded `n_tokens`, each of which sees all that came before it."""
+    layers = report["layers"]
+    heads = layers[0]["rows"] // n_tokens
+    assert [layer["layer"] for layer in layers] == list(range(len(layers)))
+    for layer in layers:
+        assert layer["rows"] == heads * n_tokens
+        assert layer["keys_seen"] == heads * n_tokens * (n_tokens + 1) // 2
+        assert layer["keys_kept"] == heads * sum(kept_by_row_of_keys(keys) for keys in range(1, n_tokens + 1))
+        assert layer["operations_saved"] == layer["keys_seen"] - layer["keys_kept"]
+        assert layer["bytes_saved"] == 4 * layer["operations_saved"]
+        assert layer["seconds"] > 0
+    total = report["total"]
+    for name in SUMS:
+        assert total[name] == sum(layer[name] for layer in layers)
+    assert total["seconds"] == pytest.approx(sum(layer["seconds"] for layer in layers))
+    if total["mass_rows"] > 0:
+        assert total["min_mass"] == min(layer["min_mass"] for layer in layers)
+        assert 0 < total["min_mass"] <= total["mean_mass"] <= 1.000001
+
+
+def tokens_of(report: Json) -> int:
+    timings = report["timings"]
+    assert timings["prompt_tokens_per_second"] == pytest.approx(timings["prompt_tokens"] / timings["prompt_seconds"])
+    assert timings["generation_tokens_per_second"] == pytest.approx(
+        timings["generated_tokens"] / timings["generation_seconds"]
+    )
+    return timings["prompt_tokens"] + timings["generated_tokens"]
+
+
+def test_without_our_flags_it_is_plain_llama_cpp(run, model_path: Path, prompt_file: Path, stock_answer: str) -> None:
+    result = run("complete", "-m", model_path, "-f", prompt_file, "-fa", "on", *GREEDY)
+    assert result.returncode == 0
+    assert result.stdout == stock_answer
+
+
+def test_a_budget_above_all_keys_gives_the_same_tokens(
+    run, model_path: Path, prompt_file: Path, stock_answer: str, report_path: Path, read_report
+) -> None:
+    result = run(
+        *("complete", "-m", model_path, "-f", prompt_file, *GREEDY),
+        *(USE, "--top_k_attention_k", 4096, "--top_k_attention_sparse", "--top_k_attention_stats", report_path),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert result.stdout == stock_answer
+    report = read_report()
+    assert report["total"]["keys_kept"] == report["total"]["keys_seen"] > 0
+
+
+def test_the_report_adds_up(run, model_path: Path, prompt_file: Path, report_path: Path, read_report) -> None:
+    k, sinks, window = 64, 4, 16
+    result = run(
+        *("complete", "-m", model_path, "-f", prompt_file, *GREEDY, USE, "--top-k-attention-sparse"),
+        *(f"--top-k-attention-k={k}", "--top_k_attention_sinks", sinks, "--top_k_attention_window", window),
+        *("--top_k_attention_mass", "exact", "--top_k_attention_stats", report_path),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    report = read_report()
+    assert report["attention"] == "top_k"
+    assert report["subcommand"] == "complete"
+    assert report["model"] == str(model_path)
+    assert report["mass_mode"] == "exact"
+    assert f"k={k}," in report["settings"]
+    assert report["total"]["mass_rows"] == report["total"]["rows"]
+    n_tokens = tokens_of(report)
+    layer = report["layers"][0]
+    heads = layer["rows"] // n_tokens
+    # Sinks and window count on top of k unless they are among the best anyway.
+    least = heads * sum(min(keys, k) for keys in range(1, n_tokens + 1))
+    most = heads * sum(min(keys, k + sinks + window) for keys in range(1, n_tokens + 1))
+    assert least < layer["keys_kept"] <= most
+    kept = {entry["layer"]: entry["keys_kept"] for entry in report["layers"]}
+    for entry in report["layers"]:
+        entry["keys_kept"] = least
+        entry["operations_saved"] = entry["keys_seen"] - least
+        entry["bytes_saved"] = 4 * entry["operations_saved"]
+    assert report["total"]["keys_kept"] == sum(kept.values())
+
+
+def test_dense_layers_and_settings_of_single_layers_show_in_the_report(
+    run, model_path: Path, prompt_file: Path, report_path: Path, read_report
+) -> None:
+    result = run(
+        *("complete", "-m", model_path, "-f", prompt_file, *GREEDY, USE, "--top_k_attention_sparse"),
+        *("--top_k_attention_k", 32, "--top_k_attention_dense_layers", 1, "--top_k_attention_layers", "k@2-3=128"),
+        *("--top_k_attention_stats", report_path),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    report = read_report()
+    n_tokens = tokens_of(report)
+    budgets = {0: n_tokens, 1: 32, 2: 128, 3: 128, 4: 32}
+    heads = report["layers"][0]["rows"] // n_tokens
+    for layer, budget in budgets.items():
+        expected = heads * sum(min(keys, budget) for keys in range(1, n_tokens + 1))
+        assert report["layers"][layer]["keys_kept"] == expected
+
+
+def test_full_attention_reports_timings_alone(
+    run, model_path: Path, prompt_file: Path, report_path: Path, read_report
+) -> None:
+    result = run("complete", "-m", model_path, "-f", prompt_file, *GREEDY, "--top_k_attention_stats", report_path)
+    assert result.returncode == 0
+    report = read_report()
+    assert report["attention"] == "full"
+    assert tokens_of(report) > 600
+    assert "total" not in report
+
+
+def test_no_fallback_refuses_a_pass_that_saves_nothing(run, model_path: Path, prompt_file: Path) -> None:
+    short = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, USE, "--top_k_attention_no_fallback")
+    assert 0 < short.returncode < 128
+    assert "fallback" in short.stderr
+    # Every pass of this one sees more keys than the budget, and the warm-up, which would not, is left out.
+    enough = run(
+        *("complete", "-m", model_path, "-f", prompt_file, *GREEDY),
+        *(USE, "--top_k_attention_no_fallback", "--top_k_attention_k", 128),
+    )
+    assert enough.returncode == 0, enough.stderr[-2000:]
+
+
+def test_warns_if_the_model_is_computed_without_the_plugin(run, model_path: Path) -> None:
+    # The plugin does not read caches of q4_0.
+    result = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, USE, "-ctk", "q4_0", "-ctv", "q4_0")
+    assert result.returncode == 0
+    assert "top-k attention was not used" in result.stderr
+    result = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, USE)
+    assert result.returncode == 0
+    assert "top-k attention was not used" not in result.stderr
+
+
+def test_the_plugin_as_a_file_and_its_variable_do_not_get_in_the_way(run, model_path: Path, plugin: Path) -> None:
+    result = run(
+        *("complete", "-m", model_path, "-p", "Hello", *GREEDY, USE),
+        GGML_BACKEND_PATH=str(plugin),
+        TOPK_ATTENTION="k=1",
+    )
+    assert result.returncode == 0
+    assert "TOPK_ATTENTION is for unmodified llama.cpp programs" in result.stderr
+
+
+@pytest.mark.parametrize("attention", [(), (USE,)], ids=["full", "top_k"])
+def test_an_interrupted_run_leaves_its_report(
+    start, model_path: Path, report_path: Path, read_report, attention: tuple[str, ...]
+) -> None:
+    process = start(
+        *("complete", "-m", model_path, "-p", "1 2 3 4 5", "-no-cnv", "--no-display-prompt", "--ignore-eos"),
+        *("-n", 100_000, "-c", 4096, *attention, "--top_k_attention_stats", report_path),
+    )
+    assert os.read(process.stdout.fileno(), 1)  # it has begun to answer
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    report = read_report()
+    assert report["timings"]["generated_tokens"] >= 1
+    assert ("total" in report) == bool(attention)
+
+
+@pytest.mark.slow
+def test_works_at_16384_tokens_of_context(
+    run, model_path: Path, long_text_file: Path, report_path: Path, read_report
+) -> None:
+    n_predict = 64
+    result = run(
+        *("complete", "-m", model_path, "-f", long_text_file, "-no-cnv", "-n", n_predict, "--ignore-eos"),
+        *("--temp", 0, USE, "--top_k_attention_k", BUDGET, "--top_k_attention_stats", report_path),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    report = read_report()
+    timings = report["timings"]
+    assert timings["prompt_tokens"] >= 16384
+    # The last token is sampled and not decoded.
+    assert timings["generated_tokens"] == n_predict - 1
+    assert_adds_up(report, tokens_of(report), lambda keys: keys if keys < CROSSOVER else BUDGET)
+    assert report["total"]["mass_rows"] > 0
+    assert report["total"]["mean_mass"] > 0.8
+    assert json.loads(report_path.read_text(encoding="utf-8")) == report
