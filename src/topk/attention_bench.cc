@@ -43,14 +43,20 @@ bool Register() {
     for (int64_t n_query : {512, 1}) {
       for (int64_t n_key : {1024, 4096, 8192, 32768}) {
         for (DataType type : {DataType::kF16, DataType::kQ8_0}) {
-          const Shape shape{.n_query = n_query, .n_key = n_key, .n_head = heads.n_head, .n_head_kv = heads.n_head_kv,
-                            .d_k = heads.d, .d_v = heads.d, .k_type = type, .v_type = type,
+          const Shape shape{.n_query = n_query,
+                            .n_key = n_key,
+                            .n_head = heads.n_head,
+                            .n_head_kv = heads.n_head_kv,
+                            .d_k = heads.d,
+                            .d_v = heads.d,
+                            .k_type = type,
+                            .v_type = type,
                             .mask = Shape::Mask::kCausal};
           for (bool dense : {false, true}) {
             const std::string name = std::string(n_query > 1 ? "Prefill" : "Decode") + (dense ? "/dense" : "/k:256") +
-                                     "/heads:" + std::to_string(heads.n_head) + ":" +
-                                     std::to_string(heads.n_head_kv) + "/d:" + std::to_string(heads.d) +
-                                     (type == DataType::kF16 ? "/f16" : "/q8_0") + "/n:" + std::to_string(n_key);
+                                     "/heads:" + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) +
+                                     "/d:" + std::to_string(heads.d) + (type == DataType::kF16 ? "/f16" : "/q8_0") +
+                                     "/n:" + std::to_string(n_key);
             const TopKOptions options{.k = dense ? n_key : 256};
             benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, options)
                 ->Unit(benchmark::kMillisecond)

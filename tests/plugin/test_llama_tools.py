@@ -65,8 +65,8 @@ def test_bad_settings_are_refused_with_the_allowed_keys(
 
 
 @contextmanager
-def server(bin_dir: Path, model: Path, plugin: Path, settings: str, log: list[str]) -> Iterator[str]:
-    """llama-server with the plugin; yields its URL, and leaves what it printed in the log."""
+def server(bin_dir: Path, model: Path, plugin: Path, settings: str, log: Path) -> Iterator[str]:
+    """llama-server with the plugin; yields its URL, and leaves all that it says in the log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -85,13 +85,12 @@ def server(bin_dir: Path, model: Path, plugin: Path, settings: str, log: list[st
         "-lv",
         "10",
     ]
-    process = subprocess.Popen(
-        command, env=environment(plugin, settings), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment(plugin, settings), stdout=out, stderr=subprocess.STDOUT)
     try:
         url = f"http://127.0.0.1:{port}"
         for _ in range(240):
-            assert process.poll() is None, process.stdout and process.stdout.read()
+            assert process.poll() is None, log.read_text()[-2000:]
             try:
                 with urllib.request.urlopen(f"{url}/health", timeout=5):
                     break
@@ -100,7 +99,7 @@ def server(bin_dir: Path, model: Path, plugin: Path, settings: str, log: list[st
         yield url
     finally:
         process.terminate()
-        log.append(process.communicate(timeout=30)[0])
+        process.wait(timeout=30)
 
 
 def complete(url: str, prompt: str) -> str:
@@ -111,10 +110,10 @@ def complete(url: str, prompt: str) -> str:
         return str(json.load(response)["content"])
 
 
-def test_server_answers_with_the_plugin(bin_dir: Path, plugin: Path, model_path: Path) -> None:
-    log: list[str] = []
+def test_server_answers_with_the_plugin(bin_dir: Path, plugin: Path, model_path: Path, tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
     with server(bin_dir, model_path, plugin, "k=4,sparse=on", log) as url:
         assert complete(url, "def fibonacci(n):\n    if n < 2:\n        return n\n    return") != ""
-    found = re.search(r"kept (\d+) of (\d+) keys", log[0])
-    assert found, log[0][-2000:]
+    found = re.search(r"kept (\d+) of (\d+) keys", log.read_text())
+    assert found, log.read_text()[-2000:]
     assert 0 < int(found[1]) < int(found[2])

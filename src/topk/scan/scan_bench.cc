@@ -24,8 +24,8 @@ void MultiplyTileBench(benchmark::State& state, const char* target, int64_t n_ro
 const bool kRegistered = testing::ForEachTarget([](const char* target) {
   for (int64_t n_rows : {1, 7, 96}) {
     for (int64_t d : {64, 128}) {
-      const std::string name = std::string("MultiplyTile/") + target + "/rows:" + std::to_string(n_rows) +
-                               "/d:" + std::to_string(d);
+      const std::string name =
+          std::string("MultiplyTile/") + target + "/rows:" + std::to_string(n_rows) + "/d:" + std::to_string(d);
       benchmark::RegisterBenchmark(name.c_str(), MultiplyTileBench, target, n_rows, d);
     }
   }
