@@ -211,8 +211,8 @@ topk::Status CheckTogether(std::string_view pairs) {
 }  // namespace
 
 std::span<const Flag> TopKFlags() {
-  static const std::vector<Flag> flags = MakeFlags();
-  return flags;
+  static const std::vector<Flag> kFlags = MakeFlags();
+  return kFlags;
 }
 
 topk::Status ParseCommandLine(std::span<const std::string_view> arguments, CommandLine& out) {
@@ -267,7 +267,7 @@ topk::Status ForceFlashAttention(std::string_view on, const char* environment, s
     // llama-bench takes a list and measures each of its values.
     bool understood = true;
     const std::string list = llama[i + 1] + ",";
-    for (size_t begin = 0, end; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
+    for (size_t begin = 0, end = 0; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
       const std::string value = list.substr(begin, end - begin);
       if (common_arg_utils::is_falsey(value)) {
         return topk::InvalidArgument(flag + " " + llama[i + 1] + std::string(kWhy));

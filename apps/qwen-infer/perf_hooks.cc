@@ -1,12 +1,9 @@
 #include "perf_hooks.h"
 
-#include <dlfcn.h>
-
-#include <cstdio>
-#include <cstdlib>
 #include <mutex>
 #include <utility>
 
+#include "interpose.h"
 #include "llama.h"
 
 namespace qwen_infer {
@@ -66,17 +63,6 @@ void ContextFreed(const llama_context* context) {
   run.context = nullptr;
 }
 
-// llama.cpp's definition of a function that this file defines as well.
-template <typename Function>
-Function* Original(const char* name) {
-  void* address = dlsym(RTLD_NEXT, name);
-  if (address == nullptr) {
-    std::fprintf(stderr, "error: %s is missing in libllama: %s\n", name, dlerror());
-    std::abort();
-  }
-  return reinterpret_cast<Function*>(address);
-}
-
 }  // namespace
 
 void OnTimingsReset(std::function<void()> callback) {
@@ -104,25 +90,25 @@ bool RunStarted() {
 
 }  // namespace qwen_infer
 
-// The linker exports these, because the shared libraries of this program refer to them.
+// See interpose.h.
 extern "C" {
 
 llama_context* llama_init_from_model(llama_model* model, llama_context_params params) {
-  static auto* const original = qwen_infer::Original<decltype(llama_init_from_model)>("llama_init_from_model");
-  llama_context* context = original(model, params);
+  static auto* const kOriginal = qwen_infer::Original<decltype(llama_init_from_model)>("llama_init_from_model");
+  llama_context* context = kOriginal(model, params);
   if (context != nullptr) qwen_infer::ContextCreated(context);
   return context;
 }
 
 void llama_perf_context_reset(llama_context* context) {
-  static auto* const original = qwen_infer::Original<decltype(llama_perf_context_reset)>("llama_perf_context_reset");
-  original(context);
+  static auto* const kOriginal = qwen_infer::Original<decltype(llama_perf_context_reset)>("llama_perf_context_reset");
+  kOriginal(context);
   qwen_infer::TimingsReset(context);
 }
 
 void llama_free(llama_context* context) {
-  static auto* const original = qwen_infer::Original<decltype(llama_free)>("llama_free");
+  static auto* const kOriginal = qwen_infer::Original<decltype(llama_free)>("llama_free");
   qwen_infer::ContextFreed(context);
-  original(context);
+  kOriginal(context);
 }
 }

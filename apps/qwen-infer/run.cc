@@ -9,7 +9,6 @@
 
 #include "atomic_file.h"
 #include "flags.h"
-#include "ggml-backend.h"
 #include "help.h"
 #include "interrupts.h"
 #include "perf_hooks.h"
@@ -64,9 +63,7 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
     std::cerr << "note: TOPK_ATTENTION is for unmodified llama.cpp programs; here the --top_k_attention flags decide\n";
   }
   ForgetPluginFile();
-  status = RegisterTopK(line.settings);
-  if (status.ok()) ggml_backend_load_all();  // llama_backend_init does so only where no backend is registered yet
-  return status;
+  return RegisterTopK(line.settings);
 }
 
 // Some models are computed without flash attention, whatever one asks for.

@@ -43,8 +43,7 @@ void BackendFree(ggml_backend_t backend) {
   try {
     const std::vector<LayerStatistics> layers = State::Instance().statistics().Get();
     if (!layers.empty()) GGML_LOG_INFO("%s: so far %s\n", kBackendName, StatisticsSummary(layers).c_str());
-  } catch (const std::exception&) {
-    // Not worth failing for.
+  } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): a log line is not worth failing for
   }
   delete static_cast<BackendContext*>(backend->context);
   delete backend;
@@ -136,7 +135,7 @@ ggml_backend_t DeviceInitBackend(ggml_backend_dev_t device, const char* /*params
     auto context = std::make_unique<BackendContext>();
     auto backend = std::make_unique<ggml_backend>();
     *backend = {Guid(), BackendInterface(), device, context.get()};
-    context.release();
+    static_cast<void>(context.release());
     return backend.release();
   } catch (const std::exception& error) {
     GGML_LOG_ERROR("%s: %s\n", kBackendName, error.what());

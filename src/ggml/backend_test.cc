@@ -161,7 +161,7 @@ TEST_F(BackendTest, StopsWhenTheAbortCallbackSaysSo) {
 }
 
 // Collects ggml's log while it lives.
-class LogCapture {
+class LogCapture {  // NOLINT(cppcoreguidelines-special-member-functions): not copied, hence not moved
  public:
   LogCapture() {
     ggml_log_get(&callback_, &data_);

@@ -23,7 +23,7 @@ ggml_backend_reg_t Refuse(const std::string& reason) {
 }
 
 ggml_backend_reg_t Load() {
-  using namespace qwen_infer;
+  using namespace qwen_infer;  // NOLINT(google-build-using-namespace): all of this function is about it
   if (const std::string mismatch = VersionMismatch(BuiltGgmlVersion(), LoadedGgmlVersion()); !mismatch.empty()) {
     return Refuse(mismatch);
   }

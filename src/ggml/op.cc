@@ -91,8 +91,9 @@ constexpr Fact kFacts[] = {
 };
 
 topk::TensorView ViewOf(const ggml_tensor& tensor) {
-  return {tensor.data, *DataTypeOf(tensor.type), static_cast<int64_t>(tensor.nb[1]), static_cast<int64_t>(tensor.nb[2]),
-          static_cast<int64_t>(tensor.nb[3])};
+  // Only types that the kernels know get this far.
+  return {tensor.data, DataTypeOf(tensor.type).value(), static_cast<int64_t>(tensor.nb[1]),
+          static_cast<int64_t>(tensor.nb[2]), static_cast<int64_t>(tensor.nb[3])};
 }
 
 topk::MaskView ViewOfMask(const ggml_tensor& mask) {

@@ -4,16 +4,16 @@
 topk_status_code attend_one_key_from_c(float* out, const char* options, char* message, int64_t message_size);
 
 topk_status_code attend_one_key_from_c(float* out, const char* options, char* message, int64_t message_size) {
-  static const float q[2] = {1.0F, 0.0F};
-  static const float k[2] = {0.5F, 0.5F};
-  static const float v[2] = {3.0F, 4.0F};
+  static const float kQ[2] = {1.0F, 0.0F};
+  static const float kK[2] = {0.5F, 0.5F};
+  static const float kV[2] = {3.0F, 4.0F};
   topk_attention_input input = {0};
   topk_attention_output output = {out, 8, 8, 8};
   input.n_batch = input.n_query = input.n_key = input.n_head = input.n_head_kv = 1;
   input.d_k = input.d_v = 2;
-  input.q.data = q;
-  input.k.data = k;
-  input.v.data = v;
+  input.q.data = kQ;
+  input.k.data = kK;
+  input.v.data = kV;
   input.scale = 1.0F;
   return topk_attention(&input, options, &output, 1, 0, message, message_size);
 }

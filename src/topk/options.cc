@@ -137,12 +137,12 @@ Status TopKOptions::Validate() const {
 }
 
 std::span<const OptionField> OptionFields() {
-  static const auto fields = [] {
+  static const auto kFields = [] {
     std::array<OptionField, kRules.size()> out;
     for (size_t i = 0; i < kRules.size(); ++i) out[i] = kRules[i].field;
     return out;
   }();
-  return fields;
+  return kFields;
 }
 
 Status SetOption(TopKOptions& options, std::string_view name, std::string_view value) {

@@ -30,6 +30,7 @@ Executor SerialExecutor() { return {SerialFor, nullptr, 1}; }
 Executor OpenMpExecutor(int n_threads) {
 #ifdef TOPK_USE_OPENMP
   if (n_threads < 1) n_threads = omp_get_max_threads();
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   return {OpenMpFor, reinterpret_cast<void*>(static_cast<intptr_t>(n_threads)), n_threads};
 #else
   (void)n_threads;

@@ -28,9 +28,11 @@ void* operator new(size_t bytes) {
 void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t& /*tag*/) noexcept {
   return Allocate(bytes, static_cast<size_t>(alignment));
 }
+// NOLINTBEGIN(cppcoreguidelines-no-malloc): these are the allocation functions
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t /*bytes*/) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t /*alignment*/) noexcept { std::free(p); }
+// NOLINTEND(cppcoreguidelines-no-malloc)
 
 namespace topk {
 namespace {

@@ -1,0 +1,46 @@
+"""What top-k attention costs a real model in quality: perplexity against full attention, on the same text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+WINDOW = 4096
+# llama-perplexity scores the second half of each window: two windows are 4,096 scored tokens. With fewer, chance decides
+# about a tenth of a percent more.
+WINDOWS = 2
+# Allowed change of perplexity, by budget.
+TOLERANCES = {256: 0.002, 32: 0.08}
+
+Perplexity = Callable[..., float]
+
+
+@pytest.fixture
+def perplexity(run, model_path: Path, long_text_file: Path) -> Perplexity:
+    """Measures with the given flags."""
+
+    def measure(*flags: object) -> float:
+        result = run(
+            *("perplexity", "-m", model_path, "-f", long_text_file, "-c", WINDOW, "--chunks", WINDOWS, *flags),
+        )
+        assert result.returncode == 0, result.stderr[-2000:]
+        found = re.search(r"Final estimate: PPL = ([0-9.]+)", result.stdout + result.stderr)
+        assert found, result.stdout[-2000:]
+        return float(found[1])
+
+    return measure
+
+
+def test_perplexity_stays_near_that_of_full_attention(perplexity: Perplexity) -> None:
+    dense = perplexity()
+    assert 1 < dense < 10  # source text, and a model that knows it
+    top_k = {k: perplexity("--use_top_k_attention", "--top_k_attention_k", k) for k in TOLERANCES}
+    for k, tolerance in TOLERANCES.items():
+        assert top_k[k] == pytest.approx(dense, rel=tolerance), f"k = {k}"
+    # A budget this small is felt: else the flags did not reach the model.
+    assert top_k[32] > dense * 1.01
