@@ -156,6 +156,13 @@ void AddSetting(std::string_view pairs, CommandLine& out) {
   out.settings += pairs;
 }
 
+// What a value must be: "an integer from 1 to 4096", "off, sampled or exact".
+std::string Expected(const Flag& flag) {
+  if (flag.value_name == "N") return "an integer from " + flag.range;
+  if (flag.value_name == "X") return "a number from " + flag.range;
+  return flag.range.empty() ? flag.value_name : flag.range;
+}
+
 topk::Status RefuseValue(std::string_view argument, const std::string& value, std::string_view expected) {
   return topk::InvalidArgument(std::string(argument) + ": '" + value + "' is not " + std::string(expected));
 }
@@ -169,16 +176,16 @@ topk::Status ApplyValue(const Flag& flag, const std::string& value, CommandLine&
     return {};
   }
   if (flag.kind == Kind::kLayers && pairs.find('@') == std::string::npos) {
-    return RefuseValue("--" + flag.name, value, flag.range);
+    return RefuseValue("--" + flag.name, value, Expected(flag));
   }
   // A comma would smuggle in further settings, under this flag's name.
   if (flag.kind == Kind::kSetting && value.find(',') != std::string::npos) {
-    return RefuseValue("--" + flag.name, value, flag.range);
+    return RefuseValue("--" + flag.name, value, Expected(flag));
   }
   if (flag.kind == Kind::kSetting && flag.setting != "dense_layers") {
     topk::TopKOptions scratch;
     if (topk::Status status = topk::SetOption(scratch, flag.setting, value); !status.ok()) {
-      return RefuseValue("--" + flag.name, value, flag.range);
+      return RefuseValue("--" + flag.name, value, Expected(flag));
     }
   }
   AddSetting(pairs, out);
@@ -215,6 +222,8 @@ std::span<const Flag> TopKFlags() {
   return kFlags;
 }
 
+bool IsTopKFlag(std::string_view argument) { return AsOurs(argument).has_value(); }
+
 topk::Status ParseCommandLine(std::span<const std::string_view> arguments, CommandLine& out) {
   std::string first_setting;  // as spelled, for the error below
   for (size_t i = 0; i < arguments.size(); ++i) {
@@ -232,9 +241,8 @@ topk::Status ParseCommandLine(std::span<const std::string_view> arguments, Comma
     if (flag->value_name.empty()) {
       if (topk::Status status = ApplySwitch(text, *flag, positive, argument->value, out); !status.ok()) return status;
     } else {
-      if (!argument->value && i + 1 == arguments.size()) {
-        return topk::InvalidArgument(std::string(text) + " needs a value" +
-                                     (flag->range.empty() ? "" : ": " + flag->range));
+      if (!argument->value && (i + 1 == arguments.size() || IsTopKFlag(arguments[i + 1]))) {
+        return topk::InvalidArgument(std::string(text) + " needs a value: " + Expected(*flag));
       }
       const std::string value = argument->value ? *argument->value : std::string(arguments[++i]);
       if (topk::Status status = ApplyValue(*flag, value, out); !status.ok()) return status;

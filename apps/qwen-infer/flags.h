@@ -36,6 +36,9 @@ struct Flag {
 // All our flags in the order of --help. Static storage; safe from any thread.
 std::span<const Flag> TopKFlags();
 
+// Whether an argument is spelled like one of our flags, known or not.
+bool IsTopKFlag(std::string_view argument);
+
 struct CommandLine {
   bool use_top_k_attention = false;
   bool fallback = true;            // --top_k_attention_no_fallback clears it

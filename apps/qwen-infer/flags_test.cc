@@ -117,7 +117,8 @@ TEST(FlagsTest, BadValuesAreNamedWithTheirRange) {
   ExpectContains(message, "--top_k_attention_k");
   ExpectContains(message, "'0'");
   ExpectContains(message, "1 to 1073741824");
-  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_temperature=hot"}), "'hot' is not 0.001 to 1000");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_temperature=hot"}),
+                 "'hot' is not a number from 0.001 to 1000");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_mass=all"}), "off, sampled or exact");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_dense_layers=-1"}), "dense_layers");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k=5"}), "'k=5'");
@@ -147,8 +148,11 @@ TEST(FlagsTest, ErrorsAreOneLine) {
 }
 
 TEST(FlagsTest, AMissingValueIsAnError) {
-  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k"}), "needs a value: 1 to 1073741824");
-  ExpectContains(ErrorOf({"--top_k_attention_stats"}), "needs a value");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k"}),
+                 "needs a value: an integer from 1 to 1073741824");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k", "--top_k_attention_sinks", "4"}),
+                 "--top_k_attention_k needs a value");
+  ExpectContains(ErrorOf({"--top_k_attention_stats"}), "needs a value: FILE.json");
   ExpectContains(ErrorOf({"--top_k_attention_stats="}), "needs a file name");
 }
 

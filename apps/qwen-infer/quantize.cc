@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "flags.h"
@@ -33,19 +34,16 @@ namespace {
 }  // namespace
 
 int RunQuantize(Arguments arguments) {
-  CommandLine line;
-  if (const topk::Status status = ParseCommandLine(arguments, line); !status.ok()) {
-    PrintError(status.message());
+  for (const std::string_view argument : arguments) {
+    if (!IsTopKFlag(argument)) continue;
+    PrintError("quantize computes no attention: leave out " + std::string(argument));
     return kExitUsage;
   }
-  if (line.use_top_k_attention || !line.statistics_path.empty()) {
-    PrintError("quantize computes no attention: leave out the --use_top_k_attention and --top_k_attention flags");
-    return kExitUsage;
-  }
+  std::vector<std::string> llama(arguments.begin(), arguments.end());
   std::string name = "qwen-infer quantize";
-  if (HasLlamaFlag(line.llama, kHelpFlags)) PrintHelp(name.data());
+  if (HasLlamaFlag(llama, kHelpFlags)) PrintHelp(name.data());
   std::vector<char*> argv = {name.data()};
-  for (std::string& argument : line.llama) argv.push_back(argument.data());
+  for (std::string& argument : llama) argv.push_back(argument.data());
   argv.push_back(nullptr);
   return llama_quantize(static_cast<int>(argv.size()) - 1, argv.data());
 }

@@ -11,6 +11,7 @@
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
+#include "log.h"
 #include "perf_hooks.h"
 #include "plugin.h"
 #include "report.h"
@@ -30,6 +31,9 @@ void WriteReport() {
   if (g_report == nullptr) return;
   if (const topk::Status status = g_report->Write(); !status.ok()) PrintError(status.message());
 }
+
+// Tools that fail early return or exit while llama.cpp's log thread still has their last messages, the error among them.
+void FlushLog() { common_log_flush(common_log_main()); }
 
 void PrintHelp(const Tool& tool) {
   std::cout << "qwen-infer " << tool.name << ": " << tool.summary << ". Example:\n  qwen-infer " << tool.name << " "
@@ -109,6 +113,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
            .model = ModelPath(line.llama),
            .use_top_k_attention = line.use_top_k_attention,
            .report_timings = !tool.measures_many_runs};
+  std::atexit(FlushLog);
   if (line.use_top_k_attention) OnTimingsReset(ResetStatistics);  // the warm-up is no part of the run
   if (!line.statistics_path.empty()) {
     g_report = new ReportFile(line.statistics_path, g_run);
@@ -118,6 +123,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   if (g_report != nullptr && !tool.handles_interrupts) courier.emplace(WriteReport);
 
   const int code = CallEntry(tool, line.llama);
+  FlushLog();
   if (line.use_top_k_attention) WarnIfUnused();
   return code;
 }

@@ -135,7 +135,7 @@ ggml_backend_t DeviceInitBackend(ggml_backend_dev_t device, const char* /*params
     auto context = std::make_unique<BackendContext>();
     auto backend = std::make_unique<ggml_backend>();
     *backend = {Guid(), BackendInterface(), device, context.get()};
-    static_cast<void>(context.release());
+    context.release();  // NOLINT(bugprone-unused-return-value): the backend has it
     return backend.release();
   } catch (const std::exception& error) {
     GGML_LOG_ERROR("%s: %s\n", kBackendName, error.what());

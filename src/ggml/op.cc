@@ -92,7 +92,7 @@ constexpr Fact kFacts[] = {
 
 topk::TensorView ViewOf(const ggml_tensor& tensor) {
   // Only types that the kernels know get this far.
-  return {tensor.data, DataTypeOf(tensor.type).value(), static_cast<int64_t>(tensor.nb[1]),
+  return {tensor.data, DataTypeOf(tensor.type).value_or(topk::DataType::kF32), static_cast<int64_t>(tensor.nb[1]),
           static_cast<int64_t>(tensor.nb[2]), static_cast<int64_t>(tensor.nb[3])};
 }
 

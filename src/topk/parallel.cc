@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
-#ifdef TOPK_USE_OPENMP
+// Tools that read the compile commands of another compiler may not find its header.
+#if defined(TOPK_USE_OPENMP) && __has_include(<omp.h>)
+#define TOPK_HAS_OPENMP
 #include <omp.h>
 #endif
 
@@ -14,7 +16,7 @@ void SerialFor(void* /*context*/, int64_t count, ParallelTask task, void* state)
   for (int64_t index = 0; index < count; ++index) task(state, index, 0);
 }
 
-#ifdef TOPK_USE_OPENMP
+#ifdef TOPK_HAS_OPENMP
 // The number of threads travels in the context pointer: an Executor owns nothing.
 void OpenMpFor(void* context, int64_t count, ParallelTask task, void* state) {
   const int n_threads = static_cast<int>(std::min<int64_t>(reinterpret_cast<intptr_t>(context), count));
@@ -28,7 +30,7 @@ void OpenMpFor(void* context, int64_t count, ParallelTask task, void* state) {
 Executor SerialExecutor() { return {SerialFor, nullptr, 1}; }
 
 Executor OpenMpExecutor(int n_threads) {
-#ifdef TOPK_USE_OPENMP
+#ifdef TOPK_HAS_OPENMP
   if (n_threads < 1) n_threads = omp_get_max_threads();
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   return {OpenMpFor, reinterpret_cast<void*>(static_cast<intptr_t>(n_threads)), n_threads};

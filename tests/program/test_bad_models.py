@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 GGUF_MAGIC = b"GGUF"
 GGUF_VERSION = 3
@@ -56,7 +60,7 @@ def assert_refused(result, model: Path, report_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_broken_file_is_refused(run, tmp_path: Path, report_path: Path, name: str) -> None:
+def test_a_broken_file_is_refused(run: Run, tmp_path: Path, report_path: Path, name: str) -> None:
     model = tmp_path / f"{name}.gguf"
     model.write_bytes(FILES[name])
     result = run(
@@ -68,7 +72,7 @@ def test_a_broken_file_is_refused(run, tmp_path: Path, report_path: Path, name: 
 @pytest.mark.parametrize("subcommand", ["complete", "perplexity", "bench", "serve", "chat"])
 @pytest.mark.parametrize("attention", [(), ("--use_top_k_attention",)], ids=["full", "top_k"])
 def test_a_missing_file_is_refused(
-    run, tmp_path: Path, report_path: Path, subcommand: str, attention: tuple[str, ...]
+    run: Run, tmp_path: Path, report_path: Path, subcommand: str, attention: tuple[str, ...]
 ) -> None:
     model = tmp_path / "missing.gguf"
     text = tmp_path / "text.txt"
@@ -82,7 +86,7 @@ def test_a_missing_file_is_refused(
     assert_refused(result, model, report_path)
 
 
-def test_a_folder_is_refused(run, tmp_path: Path, report_path: Path) -> None:
+def test_a_folder_is_refused(run: Run, tmp_path: Path, report_path: Path) -> None:
     folder = tmp_path / "folder.gguf"
     folder.mkdir()
     assert_refused(run("complete", "-m", folder, "-p", "x", "-n", 1), folder, report_path)
@@ -90,7 +94,7 @@ def test_a_folder_is_refused(run, tmp_path: Path, report_path: Path) -> None:
 
 @pytest.mark.model
 @pytest.mark.parametrize("kept", [1_000, 1_000_000, 20_000_000])
-def test_a_truncated_model_is_refused(run, model_path: Path, tmp_path: Path, report_path: Path, kept: int) -> None:
+def test_a_truncated_model_is_refused(run: Run, model_path: Path, tmp_path: Path, report_path: Path, kept: int) -> None:
     model = tmp_path / "truncated.gguf"
     with model_path.open("rb") as whole:
         model.write_bytes(whole.read(kept))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 USE = "--use_top_k_attention"
 SUBCOMMANDS = ("complete", "chat", "serve", "bench", "perplexity", "quantize")
@@ -13,7 +17,7 @@ WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name != "quantize")
 MISSING_MODEL = ("-m", "no-such-model.gguf")
 
 
-def test_help_lists_every_subcommand_and_an_example(run) -> None:
+def test_help_lists_every_subcommand_and_an_example(run: Run) -> None:
     result = run("--help")
     assert result.returncode == 0
     for name in SUBCOMMANDS:
@@ -21,34 +25,34 @@ def test_help_lists_every_subcommand_and_an_example(run) -> None:
     assert "qwen-infer complete -m" in result.stdout
 
 
-def test_without_arguments_shows_help_and_fails(run) -> None:
+def test_without_arguments_shows_help_and_fails(run: Run) -> None:
     result = run()
     assert result.returncode == 2
     assert "usage:" in result.stderr
 
 
-def test_version_names_program_and_llama_cpp(run) -> None:
+def test_version_names_program_and_llama_cpp(run: Run) -> None:
     result = run("--version")
     assert result.returncode == 0
     assert re.match(r"qwen-infer \d+\.\d+\.\d+ \(llama\.cpp \d+\.\d+\.\d+", result.stdout)
 
 
 @pytest.mark.parametrize(("typo", "meant"), [("complet", "complete"), ("sevre", "serve"), ("quantise", "quantize")])
-def test_an_unknown_subcommand_suggests_the_nearest(run, typo: str, meant: str) -> None:
+def test_an_unknown_subcommand_suggests_the_nearest(run: Run, typo: str, meant: str) -> None:
     result = run(typo)
     assert result.returncode == 2
     assert f"'{typo}'" in result.stderr
     assert f"did you mean '{meant}'?" in result.stderr
 
 
-def test_an_unknown_subcommand_like_none_suggests_none(run) -> None:
+def test_an_unknown_subcommand_like_none_suggests_none(run: Run) -> None:
     result = run("xyzzy")
     assert result.returncode == 2
     assert "did you mean" not in result.stderr
 
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)
-def test_help_of_a_subcommand_shows_our_flags_first(run, name: str) -> None:
+def test_help_of_a_subcommand_shows_our_flags_first(run: Run, name: str) -> None:
     result = run(name, "--help")
     assert result.returncode == 0
     assert result.stdout.startswith(f"qwen-infer {name}: ")
@@ -60,7 +64,7 @@ def test_help_of_a_subcommand_shows_our_flags_first(run, name: str) -> None:
     assert "--model" in llamas
 
 
-def test_help_of_quantize_succeeds(run) -> None:
+def test_help_of_quantize_succeeds(run: Run) -> None:
     result = run("quantize", "--help")
     assert result.returncode == 0
     assert "Q4_K_M" in result.stdout
@@ -68,19 +72,19 @@ def test_help_of_quantize_succeeds(run) -> None:
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)
 @pytest.mark.parametrize("off", [("-fa", "off"), ("--flash-attn", "0"), ("--flash_attn", "false")])
-def test_flash_attention_off_contradicts_top_k(run, name: str, off: tuple[str, str]) -> None:
+def test_flash_attention_off_contradicts_top_k(run: Run, name: str, off: tuple[str, str]) -> None:
     result = run(name, *MISSING_MODEL, USE, *off)
     assert result.returncode == 2
     assert f"{off[0]} {off[1]} turns flash attention off" in result.stderr
 
 
-def test_flash_attention_off_by_environment_contradicts_top_k(run) -> None:
+def test_flash_attention_off_by_environment_contradicts_top_k(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, USE, LLAMA_ARG_FLASH_ATTN="off")
     assert result.returncode == 2
     assert "LLAMA_ARG_FLASH_ATTN=off" in result.stderr
 
 
-def test_bench_refuses_a_list_that_turns_flash_attention_off(run) -> None:
+def test_bench_refuses_a_list_that_turns_flash_attention_off(run: Run) -> None:
     result = run("bench", *MISSING_MODEL, USE, "-fa", "1,0")
     assert result.returncode == 2
     assert "-fa 1,0" in result.stderr
@@ -104,40 +108,40 @@ def test_bench_refuses_a_list_that_turns_flash_attention_off(run) -> None:
         ("layers", "colour@3=5", "colour"),
     ],
 )
-def test_a_bad_value_is_named_with_its_range(run, flag: str, value: str, expected: str) -> None:
+def test_a_bad_value_is_named_with_its_range(run: Run, flag: str, value: str, expected: str) -> None:
     result = run("complete", *MISSING_MODEL, USE, f"--top_k_attention_{flag}", value)
     assert result.returncode == 2
     assert value in result.stderr
     assert expected in result.stderr
 
 
-def test_a_missing_value_is_an_error(run) -> None:
+def test_a_missing_value_is_an_error(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_k")
     assert result.returncode == 2
     assert "--top_k_attention_k needs a value" in result.stderr
 
 
-def test_an_unknown_flag_of_ours_suggests_the_nearest(run) -> None:
+def test_an_unknown_flag_of_ours_suggests_the_nearest(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, USE, "--top-k-attention-sink", "4")
     assert result.returncode == 2
     assert "did you mean --top_k_attention_sinks?" in result.stderr
 
 
-def test_an_unknown_flag_of_llama_cpp_is_an_error(run) -> None:
+def test_an_unknown_flag_of_llama_cpp_is_an_error(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, "--no-such-flag")
     assert result.returncode == 1
     assert "--no-such-flag" in result.stderr
 
 
 @pytest.mark.parametrize("name", WITH_ATTENTION)
-def test_settings_without_the_use_flag_are_an_error(run, name: str) -> None:
+def test_settings_without_the_use_flag_are_an_error(run: Run, name: str) -> None:
     result = run(name, *MISSING_MODEL, "--top_k_attention_k", "32")
     assert result.returncode == 2
     assert f"add {USE}" in result.stderr
 
 
 @pytest.mark.parametrize("flag", [USE, "--top_k_attention_stats=s.json"])
-def test_quantize_takes_none_of_our_flags(run, tmp_path: Path, flag: str) -> None:
+def test_quantize_takes_none_of_our_flags(run: Run, tmp_path: Path, flag: str) -> None:
     result = run("quantize", flag, "a.gguf", "b.gguf", "Q4_K_M")
     assert result.returncode == 2
     assert "quantize computes no attention" in result.stderr
@@ -145,7 +149,7 @@ def test_quantize_takes_none_of_our_flags(run, tmp_path: Path, flag: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["missing-folder/s.json", "."])
-def test_an_unwritable_report_is_refused_before_the_run(run, tmp_path: Path, path: str) -> None:
+def test_an_unwritable_report_is_refused_before_the_run(run: Run, tmp_path: Path, path: str) -> None:
     result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_stats", path)
     assert result.returncode == 2
     assert f"cannot write {path}" in result.stderr
@@ -153,7 +157,7 @@ def test_an_unwritable_report_is_refused_before_the_run(run, tmp_path: Path, pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_serve_without_a_model_says_so(run) -> None:
+def test_serve_without_a_model_says_so(run: Run) -> None:
     result = run("serve")
     assert result.returncode == 1
     assert "serve needs a model" in result.stderr

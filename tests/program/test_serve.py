@@ -8,11 +8,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+Json = dict[str, Any]
+ReadReport = Callable[[], Json]
 
 pytestmark = pytest.mark.model
 
@@ -62,7 +65,7 @@ class Server:
             time.sleep(0.1)
         pytest.fail("the server is not ready")
 
-    def statistics(self) -> Any:
+    def statistics(self) -> Json:
         status, _, body = self.request("GET", "/topk/stats")
         assert status == 200
         return body
@@ -99,7 +102,7 @@ def server(qwen_infer: Path, model_path: Path) -> Iterator[Server]:
     end(running)
 
 
-def complete(server: Server, prompt: str, n_predict: int = 8) -> Any:
+def complete(server: Server, prompt: str, n_predict: int = 8) -> Json:
     status, _, body = server.request(
         "POST", "/completion", {"prompt": prompt, "n_predict": n_predict, "temperature": 0}
     )
@@ -203,7 +206,7 @@ def test_bad_requests_are_refused_and_the_server_lives_on(server: Server) -> Non
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_ends_cleanly_on_a_signal(
-    qwen_infer: Path, model_path: Path, report_path: Path, read_report, signal_number: signal.Signals
+    qwen_infer: Path, model_path: Path, report_path: Path, read_report: ReadReport, signal_number: signal.Signals
 ) -> None:
     server = serve(
         *(qwen_infer, model_path, "--use_top_k_attention", "--top_k_attention_stats", report_path),

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[bytes]]
+ReadReport = Callable[[], dict[str, Any]]
 
 pytestmark = pytest.mark.model
 
 USE = "--use_top_k_attention"
 
 
-def test_chat_answers_once(run, model_path: Path, report_path: Path, read_report) -> None:
+def test_chat_answers_once(run: Run, model_path: Path, report_path: Path, read_report: ReadReport) -> None:
     result = run(
         *("chat", "-m", model_path, "-p", "What is 2 + 2?", "--single-turn", "--temp", 0, "-n", 16, "-c", 1024),
         *(USE, "--top_k_attention_stats", report_path),
@@ -29,7 +36,7 @@ def test_chat_answers_once(run, model_path: Path, report_path: Path, read_report
 
 @pytest.mark.parametrize("attention", [(), (USE, "--top_k_attention_k", 32)], ids=["full", "top_k"])
 def test_bench_measures_with_flash_attention(
-    run, model_path: Path, report_path: Path, read_report, attention: tuple[object, ...]
+    run: Run, model_path: Path, report_path: Path, read_report: ReadReport, attention: tuple[object, ...]
 ) -> None:
     result = run(
         *("bench", "-m", model_path, "-p", 64, "-n", 4, "-r", 1, "-o", "json"),
@@ -48,7 +55,7 @@ def test_bench_measures_with_flash_attention(
 
 
 def test_an_interrupted_perplexity_leaves_its_report(
-    start, model_path: Path, long_text_file: Path, report_path: Path, read_report
+    start: Start, model_path: Path, long_text_file: Path, report_path: Path, read_report: ReadReport
 ) -> None:
     process = start(
         *("perplexity", "-m", model_path, "-f", long_text_file, "-c", 1024, USE),
@@ -66,7 +73,7 @@ def test_an_interrupted_perplexity_leaves_its_report(
     assert read_report()["total"]["rows"] > 0
 
 
-def test_interrupted_while_loading_leaves_no_report(start, model_path: Path, report_path: Path) -> None:
+def test_interrupted_while_loading_leaves_no_report(start: Start, model_path: Path, report_path: Path) -> None:
     process = start("perplexity", "-m", model_path, "-f", __file__, USE, "--top_k_attention_stats", report_path)
     time.sleep(0.05)  # it takes a good deal longer to load the model
     process.send_signal(signal.SIGTERM)
@@ -75,7 +82,7 @@ def test_interrupted_while_loading_leaves_no_report(start, model_path: Path, rep
     assert not report_path.exists()
 
 
-def test_quantize_writes_a_model_that_runs(run, model_path: Path, tmp_path: Path) -> None:
+def test_quantize_writes_a_model_that_runs(run: Run, model_path: Path, tmp_path: Path) -> None:
     smaller = tmp_path / "smaller.gguf"
     result = run("quantize", "--allow-requantize", model_path, smaller, "Q4_0")
     assert result.returncode == 0, result.stderr[-2000:]
