@@ -87,7 +87,7 @@ CanonicalSelection SelectCanonically(const Call& call, const RowId& row, int64_t
   ForVisibleBlocks(call, row, scorer, [&](std::span<const KeyIndex> keys, const double* scores) {
     for (size_t j = 0; j < keys.size(); ++j) {
       all.Add(scores[j]);
-      (is_forced(keys[j]) ? selected[forced++] : competing[count++]) = {scores[j], keys[j]};
+      (is_forced(keys[j]) ? selected[forced++] : competing[count++]) = ScoredKey{scores[j], keys[j]};
     }
     if (count > prune_at) prune();
   });
