@@ -18,7 +18,7 @@ WINDOW = 4096
 # chance moves the difference by a few tenths of a percent (measured on another text: 0.3 % in one window, 0.02 % in
 # two).
 WINDOWS = 2
-# Allowed change of perplexity, by budget.
+# Allowed loss of perplexity, by budget.
 TOLERANCES = {256: 0.002, 32: 0.08}
 
 Perplexity = Callable[..., float]
@@ -54,6 +54,6 @@ def test_perplexity_stays_near_that_of_full_attention(perplexity: Perplexity) ->
     assert 1 < dense < 4  # source text, and a model that knows it
     top_k = {k: perplexity("--use_top_k_attention", "--top_k_attention_k", k) for k in TOLERANCES}
     for k, tolerance in TOLERANCES.items():
-        assert top_k[k] == pytest.approx(dense, rel=tolerance), f"k = {k}"
+        assert top_k[k] <= dense * (1 + tolerance), f"k = {k}"  # better than full attention is welcome
     # A budget this small is felt: else the flags did not reach the model.
     assert top_k[32] > dense * 1.01
