@@ -76,7 +76,8 @@ def table(full: dict[str, Any], top_k: dict[str, Any]) -> str:
             )
     if look_up(full, "timings.prompt_tokens") != look_up(top_k, "timings.prompt_tokens"):
         raise ValueError("the two runs did not read the same prompt")
-    budget = look_up(top_k, "settings.k")
+    settings = dict(pair.split("=", 1) for pair in (top_k.get("settings") or "").split(",") if "=" in pair)
+    budget = settings.get("k")
     lines = [("", "full attention", f"top-k, k = {budget}" if budget is not None else "top-k")]
     lines += [(label, write(look_up(full, path)), write(look_up(top_k, path))) for label, path, write in ROWS]
     widths = [max(len(line[column]) for line in lines) for column in range(3)]

@@ -23,7 +23,7 @@ TIMINGS = {
 FULL: dict[str, Any] = {"attention": "full", "settings": None, "timings": TIMINGS, "total": None, "layers": []}
 TOP_K: dict[str, Any] = {
     "attention": "top_k",
-    "settings": {"k": 256},
+    "settings": "k=256,temperature=1,sinks=0",
     "timings": {**TIMINGS, "prompt_tokens_per_second": 201.06},
     "total": {
         "rows": 3_500_000,
