@@ -15,6 +15,7 @@ struct Run {
   std::mutex mutex;
   std::function<void()> on_reset;
   llama_context* context = nullptr;  // the main context while it lives
+  bool any_context = false;          // there is or was one
   bool has_main = false;             // its timings were reset: later contexts (draft models) do not take its place
   Timings timings;                   // of the main context when it was freed
 };
@@ -38,6 +39,7 @@ Timings TimingsOf(const llama_context* context) {
 void ContextCreated(llama_context* context) {
   Run& run = TheRun();
   const std::lock_guard lock(run.mutex);
+  run.any_context = true;
   if (!run.has_main) run.context = context;
 }
 
@@ -86,6 +88,12 @@ bool RunStarted() {
     if (run.has_main) return true;
   }
   return RunTimings().AnyTokens();
+}
+
+bool AnyContextCreated() {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  return run.any_context;
 }
 
 }  // namespace qwen_infer

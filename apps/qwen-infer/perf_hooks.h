@@ -28,8 +28,13 @@ void OnTimingsReset(std::function<void()> callback);
 // decoded a token. While it decodes, the figures may be those of a moment ago. From any thread.
 Timings RunTimings();
 
-// Whether the run ever had a context that was ready for its input, that is, whether its model was loaded.
+// Whether the run ever had a context that was ready for its input, that is, whether its model was loaded. Of a tool that
+// neither resets its timings nor has llama.cpp take any, this cannot be told: see AnyContextCreated.
 bool RunStarted();
+
+// Whether there ever was a context. llama.cpp creates some to try out how much memory they need, so this may be before
+// the model is loaded.
+bool AnyContextCreated();
 
 }  // namespace qwen_infer
 

@@ -71,8 +71,10 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
 }
 
 // Some models are computed without flash attention, whatever one asks for.
-void WarnIfUnused() {
-  if (!RunTimings().AnyTokens() || Total(GetStatistics()).sums.rows > 0) return;
+void WarnIfUnused(const Tool& tool, int code) {
+  // Tools that measure many runs themselves have llama.cpp take no timings; if they succeed, they have computed.
+  const bool computed = RunTimings().AnyTokens() || (tool.measures_many_runs && code == kExitSuccess);
+  if (!computed || Total(GetStatistics()).sums.rows > 0) return;
   std::cerr << "warning: top-k attention was not used, although tokens were computed: llama.cpp gave no attention of "
                "this model to it. All results are those of full attention.\n";
 }
@@ -124,7 +126,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
 
   const int code = CallEntry(tool, line.llama);
   FlushLog();
-  if (line.use_top_k_attention) WarnIfUnused();
+  if (line.use_top_k_attention) WarnIfUnused(tool, code);
   return code;
 }
 

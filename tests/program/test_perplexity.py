@@ -14,11 +14,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 WINDOW = 4096
-# llama-perplexity scores the second half of each window, so two windows are 4,096 scored tokens. With half of them
-# chance moves the difference by a few tenths of a percent (measured on another text: 0.3 % in one window, 0.02 % in
-# two).
+# llama-perplexity scores the second half of each window, so two windows are 4,096 scored tokens. The change at k = 256
+# depends on the text: +0.31 % in one window of the standard library, +0.02 % in two, +0.14 % in four; +0.08 % in two of
+# the text below; -0.5 % in two of llama.cpp's common/sampling.cpp. So this guards the kernels, not a law of all texts.
 WINDOWS = 2
-# Allowed loss of perplexity, by budget.
+# Allowed change of perplexity, by budget.
 TOLERANCES = {256: 0.002, 32: 0.08}
 
 Perplexity = Callable[..., float]
@@ -54,6 +54,6 @@ def test_perplexity_stays_near_that_of_full_attention(perplexity: Perplexity) ->
     assert 1 < dense < 4  # source text, and a model that knows it
     top_k = {k: perplexity("--use_top_k_attention", "--top_k_attention_k", k) for k in TOLERANCES}
     for k, tolerance in TOLERANCES.items():
-        assert top_k[k] <= dense * (1 + tolerance), f"k = {k}"  # better than full attention is welcome
+        assert top_k[k] == pytest.approx(dense, rel=tolerance), f"k = {k}"
     # A budget this small is felt: else the flags did not reach the model.
     assert top_k[32] > dense * 1.01
