@@ -43,7 +43,7 @@ mkdir -p "$results"
 } >"$results/prompt.txt"
 
 # answer NAME FLAG...: one run, its answer streamed to the terminal, its report in $results/NAME.json. Verbosity 1 is
-# errors and the answer; --no-escape leaves the backslashes of the source code alone.
+# errors and the answer, which ends with empty lines; --no-escape leaves the backslashes of the source code alone.
 answer() {
   local name=$1
   shift
@@ -52,13 +52,11 @@ answer() {
     --conversation --single-turn --no-display-prompt --ctx-size "$CONTEXT" --predict "$MAX_ANSWER" \
     --temp 0 --seed 1 --threads "$(nproc)" --flash-attn on --verbosity 1 \
     --top_k_attention_stats "$results/$name.json" "$@" </dev/null
-  printf '\n'
 }
 
 printf '\nText: %d lines of source code. %s\n' "$(wc -l <"$results/prompt.txt")" "$QUESTION"
 printf '\n=== Full attention. Reading the text, about a minute ...\n'
 answer full
-printf '\n=== Exact top-k attention, k = %d. Reading the text ...\n' "$BUDGET"
+printf '=== Exact top-k attention, k = %d. Reading the text ...\n' "$BUDGET"
 answer top_k --use_top_k_attention --top_k_attention_k "$BUDGET"
-printf '\n'
 "$VENV_DIR/bin/python" "$ROOT/scripts/demo_table.py" "$results/full.json" "$results/top_k.json"

@@ -61,6 +61,8 @@ filter_of() {
 }
 
 cd "$ROOT"
+color=no  # asked here: behind tee no program sees a terminal
+[[ ! -t 1 ]] || color=yes
 LOG_DIR="$BUILD_DIR/test-logs"
 rm -rf "$LOG_DIR"
 mkdir -p "$LOG_DIR/cases"
@@ -91,9 +93,11 @@ our_scripts() {
 }
 
 clang_tidy() {
-  # Only files that the build compiles: the compilation database tells how.
+  # Only files that the build compiles: the compilation database tells how. Kernels are read once and not for each of
+  # Highway's instruction sets: it is the same source.
   "$VENV_DIR/bin/python" scripts/compiled_files.py "$BUILD_DIR/compile_commands.json" "$ROOT" |
-    xargs --max-procs "$jobs" --max-args 1 "$VENV_DIR/bin/clang-tidy" -p "$BUILD_DIR" --quiet
+    xargs --max-procs "$jobs" --max-args 1 "$VENV_DIR/bin/clang-tidy" -p "$BUILD_DIR" --quiet \
+      --extra-arg=-DHWY_COMPILE_ONLY_STATIC
 }
 
 # Address-space randomisation of recent kernels is more than older sanitizer runtimes cope with.
@@ -141,7 +145,7 @@ aarch64() {
 }
 
 pytest() {
-  local arguments=(--color=yes --durations=10 --junitxml "$LOG_DIR/cases/pytest.xml")
+  local arguments=(--color="$color" --durations=10 --junitxml "$LOG_DIR/cases/pytest.xml")
   [[ "$quick" == false ]] || arguments+=(-m "not model")
   [[ -z "$(filter_of pytest)" ]] || arguments+=(-k "$(filter_of pytest)")
   "$VENV_DIR/bin/python" -m pytest "${arguments[@]}"

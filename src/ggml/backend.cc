@@ -4,7 +4,6 @@
 #include <ggml-cpu.h>
 #include <ggml-impl.h>  // GGML_LOG_*
 
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <string_view>

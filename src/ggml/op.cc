@@ -86,7 +86,7 @@ constexpr Fact kFacts[] = {
      [](const ggml_tensor& op) {
        const ggml_tensor* logits = SinkLogits(op);
        return logits == nullptr ||
-              (logits->type == GGML_TYPE_F32 && HasContiguousRows(*logits) && ggml_nelements(logits) == Q(op)->ne[2]);
+              (logits->type == GGML_TYPE_F32 && HasContiguousRows(*logits) && logits->ne[0] == Q(op)->ne[2]);
      }},
 };
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.model
+
 
 def environment(plugin: Path | None, settings: str = "k=256") -> dict[str, str]:
     """The environment with the plugin, or without it."""
@@ -36,9 +38,9 @@ def test_perplexity_is_dense_with_a_covering_budget_and_not_with_one_key(
     bin_dir: Path, plugin: Path, model_path: Path, long_text_file: Path
 ) -> None:
     stock = perplexity(bin_dir, model_path, long_text_file, None)
-    covering = perplexity(bin_dir, model_path, long_text_file, plugin, "k=512,sparse=on")
+    covering = perplexity(bin_dir, model_path, long_text_file, plugin, "k=1000000000,sparse=on")
     one_key = perplexity(bin_dir, model_path, long_text_file, plugin, "k=1,sparse=on")
-    # f16 and f32 accumulators differ by this much
+    # Rounding: llama.cpp's own attention with -fa on and -fa off differs by up to 0.4 % on this text.
     assert covering == pytest.approx(stock, rel=5e-3)
     assert one_key > 1.2 * stock
 
@@ -62,6 +64,9 @@ def test_bad_settings_are_refused_with_the_allowed_keys(
     for key in ("temperature", "sinks", "window", "dense_layers"):
         assert key in output, output[-2000:]
     assert "loaded TOPK backend" not in output
+    # What the program itself says, and what it then runs on.
+    assert "failed to initialize backend" in output
+    assert "TOPK" not in run.stdout
 
 
 @contextmanager

@@ -118,7 +118,13 @@ def test_a_bad_value_is_named_with_its_range(run: Run, flag: str, value: str, ex
 def test_a_missing_value_is_an_error(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_k")
     assert result.returncode == 2
-    assert "--top_k_attention_k needs a value" in result.stderr
+    assert "--top_k_attention_k needs a value: an integer from 1 to 1073741824" in result.stderr
+
+
+def test_a_flag_is_not_taken_for_the_value_of_another(run: Run) -> None:
+    result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_stats", "--top_k_attention_k", "32")
+    assert result.returncode == 2
+    assert "--top_k_attention_stats needs a value: FILE.json" in result.stderr
 
 
 def test_an_unknown_flag_of_ours_suggests_the_nearest(run: Run) -> None:
@@ -140,11 +146,11 @@ def test_settings_without_the_use_flag_are_an_error(run: Run, name: str) -> None
     assert f"add {USE}" in result.stderr
 
 
-@pytest.mark.parametrize("flag", [USE, "--top_k_attention_stats=s.json"])
+@pytest.mark.parametrize("flag", [USE, "--top_k_attention_stats=s.json", "--top-k-attention-k=3"])
 def test_quantize_takes_none_of_our_flags(run: Run, tmp_path: Path, flag: str) -> None:
     result = run("quantize", flag, "a.gguf", "b.gguf", "Q4_K_M")
     assert result.returncode == 2
-    assert "quantize computes no attention" in result.stderr
+    assert f"quantize computes no attention: leave out {flag}" in result.stderr
     assert not (tmp_path / "s.json").exists()
 
 

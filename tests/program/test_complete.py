@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -93,6 +94,21 @@ def test_without_our_flags_it_is_plain_llama_cpp(
     result = run("complete", "-m", model_path, "-f", prompt_file, "-fa", "on", *GREEDY)
     assert result.returncode == 0
     assert result.stdout == stock_answer
+
+
+@pytest.mark.parametrize("verbosity", [1, 3, 5])
+def test_top_k_attention_changes_nothing_that_is_said_of_loading_backends(
+    run: Run, model_path: Path, verbosity: int
+) -> None:
+    def said(*flags: object) -> list[str]:
+        result = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, "-lv", verbosity, *flags)
+        assert result.returncode == 0
+        # Without the time that each line of a log begins with.
+        return [re.sub(r"^[\d.]+ ", "", line) for line in result.stderr.splitlines() if "load_backend" in line]
+
+    full = said()
+    assert len(full) == (verbosity == 5)
+    assert said(USE) == full
 
 
 def test_a_budget_above_all_keys_gives_the_same_tokens(
