@@ -50,7 +50,7 @@ Flag FlagOfField(const topk::OptionField& field) {
             .value_name = "",
             .range = "",
             .default_value = "",
-            .sentence = off ? std::string(field.sentence) : "turns off: " + std::string(field.sentence)};
+            .sentence = std::string(off ? field.sentence : field.off_sentence)};
   }
   return {.kind = Kind::kSetting,
           .name = std::string(kPrefix) + "_" + name,

@@ -56,7 +56,8 @@ struct OptionField {
   std::string_view type;   // "integer", "number", "bool" or "off|sampled|exact"
   std::string_view range;  // "1 to 1073741824"
   std::string_view default_value;
-  std::string_view sentence;  // one line of help
+  std::string_view sentence;           // one line of help; of a bool: what it means when on
+  std::string_view off_sentence = {};  // of a bool: what it means when off; else empty
 };
 
 // All fields, in the order of TopKOptions. Static storage; safe from any thread.

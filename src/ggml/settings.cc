@@ -182,6 +182,7 @@ std::string SettingsHelp() {
     if (field.name == "crossover") value = crossover;
     if (field.name == "mass") value = "sampled";
     add(field.name, field.type, field.range, value, field.sentence);
+    if (!field.off_sentence.empty()) help.append("; off: ").append(field.off_sentence);
   }
   add(kDenseLayers, "integer", DenseLayersRange(), "0", "layers below this one keep all keys");
   help += "\nEach of them but dense_layers also takes a layer or a range of layers: k@4=1024, k@0-1=1024.";

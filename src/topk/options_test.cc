@@ -40,6 +40,7 @@ TEST(OptionsTest, TheTableShowsTheDefaults) {
     ASSERT_TRUE(SetOption(options, field.name, field.default_value).ok()) << field.name;
     EXPECT_EQ(FormatOptions(options), FormatOptions(defaults)) << field.name;
     EXPECT_FALSE(field.sentence.empty());
+    EXPECT_EQ(field.off_sentence.empty(), field.type != "bool");
   }
 }
 
