@@ -10,8 +10,9 @@
 // The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and SIMD
 // target. The outputs agree to f32 rounding. Pays against dense attention from about a thousand keys on.
 //
-// Scratch is O(workers * tile * (k + d)) bytes, allocated on the calling thread before the work starts: see
-// ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
+// Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in int8
+// (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size n_q *
+// n_kv is ever allocated. Safe to call from many threads at once.
 #ifndef TOPK_ATTENTION_H_
 #define TOPK_ATTENTION_H_
 

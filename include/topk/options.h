@@ -21,6 +21,13 @@ enum class MassMode {
 
 inline constexpr int64_t kMassSamplingPeriod = 64;
 
+// How prefill finds the k best. The selected set is the same, exact one.
+enum class ScanMode {
+  kAuto,  // kInt8 where there are enough rows to make up for quantising the keys, else kF32
+  kF32,   // every score in f32
+  kInt8   // int8 products rule keys out, the others are scored in f32; falls back to kF32 where int8 is too coarse
+};
+
 struct TopKOptions {
   // Budget: keys kept per query and head. Rows with at most k visible keys keep all of them.
   int64_t k = 256;
@@ -45,6 +52,7 @@ struct TopKOptions {
   // Force the sparse path for every row, whatever the crossover.
   bool sparse = false;
   MassMode mass = MassMode::kOff;
+  ScanMode scan = ScanMode::kAuto;
 
   // kInvalidArgument, naming the field, its value and its range, if any field is out of range.
   Status Validate() const;
@@ -53,7 +61,7 @@ struct TopKOptions {
 // One line of the table that flags, settings strings and --help are made of.
 struct OptionField {
   std::string_view name;   // as in "k=256"
-  std::string_view type;   // "integer", "number", "bool" or "off|sampled|exact"
+  std::string_view type;   // "integer", "number", "bool" or words as in "off|sampled|exact"
   std::string_view range;  // "1 to 1073741824"
   std::string_view default_value;
   std::string_view sentence;           // one line of help; of a bool: what it means when on

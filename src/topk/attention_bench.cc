@@ -1,4 +1,4 @@
-// Whole calls: prefill of 512 causal queries at the end of a context, and decode of one with caches cold.
+// Whole calls, dense and with k = 256: prefill of 512 causal queries at the end of a context, and decode of one with caches cold.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -39,6 +39,10 @@ bool Register() {
   struct Heads {
     int64_t n_head, n_head_kv, d;
   };
+  struct Way {
+    const char* name;
+    TopKOptions options;
+  };
   for (const Heads& heads : {Heads{14, 2, 64}, Heads{16, 8, 128}, Heads{32, 8, 128}}) {
     for (int64_t n_query : {512, 1}) {
       for (int64_t n_key : {1024, 4096, 8192, 32768}) {
@@ -52,13 +56,15 @@ bool Register() {
                             .k_type = type,
                             .v_type = type,
                             .mask = Shape::Mask::kCausal};
-          for (bool dense : {false, true}) {
-            const std::string name = std::string(n_query > 1 ? "Prefill" : "Decode") + (dense ? "/dense" : "/k:256") +
+          const bool is_prefill = n_query > 1;
+          for (const Way& way : {Way{"dense", {.k = n_key}}, Way{"f32", {.scan = ScanMode::kF32}},
+                                 Way{"int8", {.scan = ScanMode::kInt8}}}) {
+            if (!is_prefill && way.options.scan == ScanMode::kInt8) continue;  // decode knows no such scan
+            const std::string name = std::string(is_prefill ? "Prefill" : "Decode") + "/" + way.name +
                                      "/heads:" + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) +
                                      "/d:" + std::to_string(heads.d) + (type == DataType::kF16 ? "/f16" : "/q8_0") +
                                      "/n:" + std::to_string(n_key);
-            const TopKOptions options{.k = dense ? n_key : 256};
-            benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, options)
+            benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, way.options)
                 ->Unit(benchmark::kMillisecond)
                 ->UseRealTime();
           }

@@ -58,38 +58,44 @@ void ExpectClose(const std::vector<float>& got, const std::vector<float>& want, 
   }
 }
 
-// Runs a problem on all targets and 1 to 3 threads, with and without asking for the selection.
-void ExpectEqualsReference(const AttentionInput& input, const TopKOptions& options, const std::string& what) {
+// Runs a problem on all targets and 1 to 3 threads, with every scan, with and without asking for the selection.
+void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, const std::string& what) {
   OutputTensor expected(input);
   Selection expected_selection;
   Statistics expected_statistics;
   ASSERT_EQ(ReferenceAttention(input, options, {expected.view(), &expected_selection, nullptr}).message(), "") << what;
   OutputTensor expected_plain(input);
   ASSERT_TRUE(ReferenceAttention(input, options, {expected_plain.view(), nullptr, &expected_statistics}).ok());
+  const auto expect_equal = [&](const Executor& executor, const std::string& where) {
+    OutputTensor out(input);
+    Selection selection;
+    ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
+    ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
+    ASSERT_EQ(selection.keys, expected_selection.keys) << where;
+    ExpectClose(selection.weights, expected_selection.weights, where + " weights");
+    ExpectClose(out.numbers, expected.numbers, where + " with selection");
+
+    OutputTensor plain(input);
+    Statistics statistics;
+    ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
+    ExpectClose(plain.numbers, expected_plain.numbers, where);
+    EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
+    EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
+    EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
+    EXPECT_EQ(statistics.keys_kept, expected_statistics.keys_kept) << where;
+    EXPECT_EQ(statistics.mass_rows, expected_statistics.mass_rows) << where;
+    EXPECT_NEAR(statistics.MeanMass(), expected_statistics.MeanMass(), 1e-4) << where;
+    EXPECT_NEAR(statistics.mass_min, expected_statistics.mass_min, 1e-4) << where;
+  };
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
     for (int n_threads : {1, 3}) {
-      const std::string where = what + " on " + target + " with " + std::to_string(n_threads) + " threads";
-      const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
-      OutputTensor out(input);
-      Selection selection;
-      ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
-      ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
-      ASSERT_EQ(selection.keys, expected_selection.keys) << where;
-      ExpectClose(selection.weights, expected_selection.weights, where + " weights");
-      ExpectClose(out.numbers, expected.numbers, where + " with selection");
-
-      OutputTensor plain(input);
-      Statistics statistics;
-      ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
-      ExpectClose(plain.numbers, expected_plain.numbers, where);
-      EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
-      EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
-      EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
-      EXPECT_EQ(statistics.keys_kept, expected_statistics.keys_kept) << where;
-      EXPECT_EQ(statistics.mass_rows, expected_statistics.mass_rows) << where;
-      EXPECT_NEAR(statistics.MeanMass(), expected_statistics.MeanMass(), 1e-4) << where;
-      EXPECT_NEAR(statistics.mass_min, expected_statistics.mass_min, 1e-4) << where;
+      for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8}) {
+        options.scan = scan;
+        const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
+        ASSERT_NO_FATAL_FAILURE(expect_equal(executor, what + " on " + target + " with " + std::to_string(n_threads) +
+                                                           " threads" + (scan == ScanMode::kInt8 ? ", int8" : "")));
+      }
     }
   }
 }
@@ -214,6 +220,70 @@ TEST_F(AttentionTest, GrowsTheBudgetToTheMassAskedFor) {
       }
     }
   }
+}
+
+// A problem whose rows suit the int8 scan: many queries, none of which measures its mass.
+Shape Int8Shape(int64_t n_key, int64_t d) {
+  return {.n_query = 40, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d, .d_v = 4};
+}
+
+TEST_F(AttentionTest, Int8RulesOutNoKeyOfTheSelection) {
+  uint32_t seed = 200;
+  for (int64_t d : {1, 24, 64, 80, 128}) {
+    for (int64_t n_key : {1000, 5000}) {
+      for (DataType type : {DataType::kF32, DataType::kF16}) {
+        Shape shape = Int8Shape(n_key, d);
+        shape.k_type = type;
+        shape.mask = Shape::Mask::kCausal;
+        const RandomProblem problem(shape, seed++);
+        ExpectEqualsReference(problem.input, {.k = 40}, shape.Name());
+        ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
+      }
+    }
+  }
+}
+
+TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
+  const Shape shape = Int8Shape(3000, 64);
+  const auto expect_equal = [&](const char* what, auto&& change) {
+    RandomProblem problem(shape, 300);
+    std::mt19937 random(301);
+    std::normal_distribution<float> gaussian;
+    for (int64_t j = 0; j < shape.n_key; ++j) {
+      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, change(j, i, gaussian(random)));
+    }
+    ExpectEqualsReference(problem.input, {.k = 50}, what);
+  };
+  expect_equal("huge biases", [](int64_t, int64_t i, float x) { return x + (i % 5 == 0 ? 3000.0F : 0.0F); });
+  expect_equal("outlier channels", [](int64_t, int64_t i, float x) { return i < 2 ? 200.0F * x : x; });
+  expect_equal("near ties", [](int64_t, int64_t i, float x) { return std::sin(static_cast<float>(i)) + 1e-7F * x; });
+  expect_equal("one giant key", [](int64_t j, int64_t, float x) { return j == 1234 ? 1e6F * x : x; });
+  expect_equal("huge keys", [](int64_t, int64_t, float x) { return 1e20F * x; });
+  expect_equal("denormal keys", [](int64_t, int64_t, float x) { return 1e-40F * x; });
+  expect_equal("mostly zero keys", [](int64_t j, int64_t, float x) { return j % 30 == 0 ? x : 0.0F; });
+  expect_equal("keys that repeat", [](int64_t j, int64_t i, float) { return static_cast<float>((j % 11) * i % 7); });
+  // The first and last keys of each block, where a sample sees too much or nothing of what counts.
+  expect_equal("large at the start of blocks", [](int64_t j, int64_t, float x) { return j % 64 < 16 ? 5.0F * x : x; });
+  expect_equal("large at the end of blocks", [](int64_t j, int64_t, float x) { return j % 64 >= 48 ? 5.0F * x : x; });
+  expect_equal("growing keys", [](int64_t j, int64_t, float x) { return 0.01F * static_cast<float>(j) * x; });
+  expect_equal("one infinite key", [](int64_t j, int64_t, float x) { return j == 77 ? kInf : x; });
+  expect_equal("one NaN", [](int64_t j, int64_t i, float x) { return j == 77 && i == 5 ? kNan : x; });
+}
+
+TEST_F(AttentionTest, Int8IsExactForHardQueries) {
+  const Shape shape = Int8Shape(2000, 32);
+  RandomProblem problem(shape, 400);
+  for (int64_t i = 0; i < shape.d_k; ++i) {
+    problem.q.Set(0, 0, 0, i, 0.0F);
+    problem.q.Set(0, 1, 0, i, 1e-42F);
+    problem.q.Set(0, 2, 0, i, 1e25F);
+    problem.q.Set(0, 3, 0, i, i == 7 ? 1.0F : 0.0F);
+  }
+  problem.q.Set(0, 4, 0, 3, kInf);
+  problem.q.Set(0, 5, 0, 3, kNan);
+  ExpectEqualsReference(problem.input, {.k = 30}, "hard queries");
+  problem.input.scale = -problem.input.scale;
+  ExpectEqualsReference(problem.input, {.k = 30, .temperature = 0.3F}, "negative scale");
 }
 
 // Ties, in number and in order: the lowest keys win.

@@ -17,6 +17,9 @@ namespace topk {
 // multiplying it with a few rows, so a tile has many; their candidates should stay in the L2 cache.
 inline constexpr int64_t kTileRows = 96;
 
+// An int8 scan leaves at most one key in so many to be scored in f32; if it left more, scoring all would be faster.
+inline constexpr int64_t kLeastKeysPerSurvivor = 4;
+
 // One row: a query of a query head. Rows of a tile share the KV head.
 struct RowId {
   int64_t batch;
@@ -103,6 +106,14 @@ class Call {
   bool RunsDense(const Visibility& visibility) const {
     if (options.sparse || IsSelectionWanted()) return false;
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
+  }
+  // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal scores.
+  bool CanScanInt8(int64_t n_keys) const {
+    return !(input.softcap > 0) && n_keys >= kLeastKeysPerSurvivor * LargestBudget();
+  }
+  // Nor for a row whose mask has to be added, or whose mass, which is made of all scores, is measured.
+  bool SuitsInt8(const Visibility& visibility) const {
+    return CanScanInt8(visibility.n_competing) && visibility.is_range && !MeasuresMass(visibility);
   }
   bool MeasuresMass(const Visibility& visibility) const {
     if (options.mass == MassMode::kExact || options.min_mass > 0) return true;

@@ -60,7 +60,7 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
   const Tile tile = call_.TileAt(index / n_chunks_);
   const int64_t chunk = index % n_chunks_;
   TilePart& part = parts_[index];
-  part.Start(call_, tile, floors_ + index / n_chunks_ * tile.n_rows);
+  part.Start(call_, tile, floors_ + index / n_chunks_ * tile.n_rows, false);
   const auto [begin, end] = part.KeyRange();
   const int64_t first = std::max(begin, chunk * chunk_keys_);
   const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);

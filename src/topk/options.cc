@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t kMaxCount = int64_t{1} << 30;  // keys are indexed by 31 bits
 
-using Member = std::variant<int64_t TopKOptions::*, float TopKOptions::*, bool TopKOptions::*, MassMode TopKOptions::*>;
+using Member = std::variant<int64_t TopKOptions::*, float TopKOptions::*, bool TopKOptions::*, MassMode TopKOptions::*,
+                            ScanMode TopKOptions::*>;
 
 // A public field, where it lives and what it may hold.
 struct FieldRule {
@@ -23,7 +24,7 @@ struct FieldRule {
 };
 
 // clang-format off
-constexpr std::array<FieldRule, 11> kRules = {{
+constexpr std::array<FieldRule, 12> kRules = {{
     {{"k", "integer", "1 to 1073741824", "256", "keys kept per query and head"},
      &TopKOptions::k, 1, kMaxCount},
     {{"temperature", "number", "0.001 to 1000", "1", "divides the scores: below 1 sharpens, above 1 flattens"},
@@ -49,10 +50,18 @@ constexpr std::array<FieldRule, 11> kRules = {{
      &TopKOptions::sparse},
     {{"mass", "off|sampled|exact", "off, sampled or exact", "off", "measure the mass of no row, of one row in 64, of all"},
      &TopKOptions::mass},
+    {{"scan", "auto|f32|int8", "auto, f32 or int8", "auto", "how long prompts are scored; the kept keys are the same"},
+     &TopKOptions::scan},
 }};
 // clang-format on
 
-constexpr std::array<std::string_view, 3> kMassNames = {"off", "sampled", "exact"};
+// Words for the values of an enumeration, in its order.
+template <typename Enum>
+constexpr std::array<std::string_view, 3> kNames;
+template <>
+constexpr std::array<std::string_view, 3> kNames<MassMode> = {"off", "sampled", "exact"};
+template <>
+constexpr std::array<std::string_view, 3> kNames<ScanMode> = {"auto", "f32", "int8"};
 
 Status Refuse(const OptionField& field, std::string_view value) {
   return InvalidArgument(std::string(field.name) + "=" + std::string(value) +
@@ -102,10 +111,11 @@ struct Parser {
     return true;
   }
   bool operator()(bool TopKOptions::* member) const { return ParseBool(text, options.*member); }
-  bool operator()(MassMode TopKOptions::* member) const {
-    for (size_t i = 0; i < kMassNames.size(); ++i) {
-      if (text != kMassNames[i]) continue;
-      options.*member = static_cast<MassMode>(i);
+  template <typename Enum>
+  bool operator()(Enum TopKOptions::* member) const {
+    for (size_t i = 0; i < kNames<Enum>.size(); ++i) {
+      if (text != kNames<Enum>[i]) continue;
+      options.*member = static_cast<Enum>(i);
       return true;
     }
     return false;
@@ -118,9 +128,10 @@ struct Formatter {
   std::string operator()(int64_t TopKOptions::* member) const { return std::to_string(options.*member); }
   std::string operator()(float TopKOptions::* member) const { return FormatNumber(options.*member); }
   std::string operator()(bool TopKOptions::* member) const { return options.*member ? "on" : "off"; }
-  std::string operator()(MassMode TopKOptions::* member) const {
+  template <typename Enum>
+  std::string operator()(Enum TopKOptions::* member) const {
     const auto index = static_cast<size_t>(options.*member);
-    return index < kMassNames.size() ? std::string(kMassNames[index]) : std::to_string(index);
+    return index < kNames<Enum>.size() ? std::string(kNames<Enum>[index]) : std::to_string(index);
   }
 };
 

@@ -1,10 +1,13 @@
-// Many queries: each task takes one tile of rows over all their keys.
+// Many queries: each task takes one tile of rows over all their keys, which are quantised to int8 before, where that pays.
 #ifndef TOPK_SRC_PREFILL_H_
 #define TOPK_SRC_PREFILL_H_
+
+#include <optional>
 
 #include "topk/arena.h"
 #include "topk/call.h"
 #include "topk/parallel.h"
+#include "topk/quantized_keys.h"
 
 namespace topk {
 
@@ -20,6 +23,8 @@ class Prefill {
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   const Call& call_;
+  bool use_int8_;
+  std::optional<QuantizedKeys> keys_;
   Worker* workers_;
 };
 

@@ -60,17 +60,30 @@ Shape Prefill(int64_t n_query, int64_t n_key) {
 
 TEST(ScratchTest, IsWhatScratchBytesSays) {
   for (int64_t n_query : {1, 300}) {
-    const RandomProblem problem(Prefill(n_query, 5000), 1);
-    const TopKOptions options{.k = 32};
-    EXPECT_EQ(MeasuredBytes(problem, options), ScratchBytes(problem.input, options, 1));
+    for (ScanMode scan : {ScanMode::kAuto, ScanMode::kF32, ScanMode::kInt8}) {
+      const RandomProblem problem(Prefill(n_query, 5000), 1);
+      const TopKOptions options{.k = 32, .scan = scan};
+      EXPECT_EQ(MeasuredBytes(problem, options), ScratchBytes(problem.input, options, 1));
+    }
   }
 }
 
 TEST(ScratchTest, DoesNotGrowWithTheKeysInPrefill) {
-  const TopKOptions options{.k = 32};
+  const TopKOptions options{.k = 32, .scan = ScanMode::kF32};
   const RandomProblem few(Prefill(300, 2000), 1);
   const RandomProblem many(Prefill(300, 16000), 1);
   EXPECT_EQ(MeasuredBytes(few, options), MeasuredBytes(many, options));
+}
+
+TEST(ScratchTest, AnInt8ScanAddsOneByteForEachNumberOfTheKeys) {
+  const TopKOptions options{.k = 32, .scan = ScanMode::kInt8};
+  const RandomProblem few(Prefill(300, 2000), 1);
+  const RandomProblem many(Prefill(300, 16000), 1);
+  const int64_t numbers = (16000 - 2000) * few.input.n_head_kv * few.input.d_k;
+  // Scales, norms and the largest numbers of each task take a little more.
+  EXPECT_NEAR(
+      static_cast<double>(MeasuredBytes(many, options) - MeasuredBytes(few, options)) / static_cast<double>(numbers),
+      1.0, 0.1);
 }
 
 // n_query * n_key scores would be 64 MB here.

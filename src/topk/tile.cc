@@ -67,17 +67,24 @@ void TilePart::Admit(const Call& call, const RowId& id, bool is_dense, int64_t s
   }
 }
 
-void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* floors) {
+void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* floors, bool use_int8) {
+  enum class Kind { kDense, kF32, kInt8 };
+  const auto kind_of = [&](const RowId& id) {
+    const Visibility& visible = call.VisibilityOf(id);
+    if (call.RunsDense(visible)) return Kind::kDense;
+    return use_int8 && call.SuitsInt8(visible) ? Kind::kInt8 : Kind::kF32;
+  };
   n_rows_ = 0;
-  for (const bool dense : {true, false}) {
+  for (const Kind kind : {Kind::kDense, Kind::kF32, Kind::kInt8}) {
     for (int64_t r = 0; r < tile.n_rows; ++r) {
       const RowId id = call.RowOf(tile, r);
-      if (call.RunsDense(call.VisibilityOf(id)) != dense) continue;
-      Admit(call, id, dense, n_rows_);
+      if (kind_of(id) != kind) continue;
+      Admit(call, id, kind == Kind::kDense, n_rows_);
       if (floors != nullptr) rows_[n_rows_].shared_floor = floors + r;
       ++n_rows_;
     }
-    if (dense) n_dense_ = n_rows_;
+    if (kind == Kind::kDense) n_dense_ = n_rows_;
+    if (kind == Kind::kF32) n_f32_ = n_rows_;
   }
 }
 
@@ -85,6 +92,7 @@ void TilePart::StartRow(const Call& call, const RowId& id, bool is_dense) {
   Admit(call, id, is_dense, 0);
   n_rows_ = 1;
   n_dense_ = is_dense ? 1 : 0;
+  n_f32_ = 1;
 }
 
 void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) {
@@ -94,12 +102,13 @@ void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) 
     Admit(call, id, true, n_rows_++);
   }
   n_dense_ = n_rows_;
+  n_f32_ = n_rows_;
 }
 
 std::pair<int64_t, int64_t> TilePart::KeyRange() const {
   int64_t begin = std::numeric_limits<int64_t>::max();
   int64_t end = 0;
-  for (const RowState& row : rows()) {
+  for (const RowState& row : f32_rows()) {
     if (row.visible->count == 0) continue;
     begin = std::min<int64_t>(begin, row.visible->begin);
     end = std::max<int64_t>(end, row.visible->end);
@@ -110,7 +119,7 @@ std::pair<int64_t, int64_t> TilePart::KeyRange() const {
 // The keys' magnitudes grew: so do the bounds on the scores' errors.
 void TilePart::UpdateErrors(const Call& call, const Workspace& work) {
   const int64_t d = call.input.d_k;
-  for (int64_t r = 0; r < n_rows_; ++r) {
+  for (int64_t r = 0; r < n_f32_; ++r) {
     RowState& row = rows_[r];
     const float error = ScanError(work.queries + r * PadToLanes(d), work.magnitude, d, call.input.softcap);
     if (!std::isfinite(error)) row.is_canonical = true;
@@ -166,7 +175,7 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t be
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
   const auto scale = static_cast<float>(call.rule.scale);
-  for (int64_t r = 0; r < n_rows_; ++r) {
+  for (int64_t r = 0; r < n_f32_; ++r) {
     const float* query = call.QueryOf(rows_[r].id);
     float* scaled = work.queries + r * stride;
     std::transform(query, query + d, scaled, [scale](float x) { return x * scale; });
@@ -180,9 +189,9 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t be
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
     const int64_t count = std::min(kBlockKeys, end - first_key);
     if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, work);
-    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows_, kBlockKeys, d,
+    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_f32_, kBlockKeys, d,
                  false);
-    for (int64_t r = 0; r < n_rows_; ++r) {
+    for (int64_t r = 0; r < n_f32_; ++r) {
       RowState& row = rows_[r];
       float* scores = work.scores + r * kBlockKeys;
       const bool sees_block = row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;

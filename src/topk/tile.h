@@ -40,27 +40,33 @@ struct Workspace {
   static Workspace Take(Carver& carver, const Call& call);
 };
 
-// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first.
+// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first, those that an int8 scan
+// suits last.
 class TilePart {
  public:
   static TilePart Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity);
 
-  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null.
-  void Start(const Call& call, const Tile& tile, std::atomic<float>* floors);
+  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null. use_int8: leave
+  // the rows that an int8 scan suits to int8_rows().
+  void Start(const Call& call, const Tile& tile, std::atomic<float>* floors, bool use_int8);
   // Begins one row only; used where rows are merged, or computed once more as dense.
   void StartRow(const Call& call, const RowId& id, bool is_dense);
   // Keeps only the rows that `again` names (indices, ascending), as dense rows over no keys yet.
   void RestartAsDense(const Call& call, std::span<const int64_t> again);
 
-  // Scans keys [begin, end) for all rows.
+  // Scans keys [begin, end) in f32, for all rows but int8_rows().
   void Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t begin, int64_t end, const Workspace& work);
 
   // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.
   void MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded);
 
   std::span<RowState> rows() const { return {rows_, static_cast<size_t>(n_rows_)}; }
+  std::span<RowState> f32_rows() const { return rows().first(static_cast<size_t>(n_f32_)); }
+  std::span<RowState> int8_rows() const { return rows().subspan(static_cast<size_t>(n_f32_)); }
+  // No int8 scan is made after all.
+  void ScanAllInF32() { n_f32_ = n_rows_; }
   const float* sum(int64_t row) const { return sums_ + row * sum_stride_; }
-  // The keys that any row sees: [first, second).
+  // The keys that any of f32_rows() sees: [first, second).
   std::pair<int64_t, int64_t> KeyRange() const;
 
  private:
@@ -73,6 +79,7 @@ class TilePart {
   RowState* rows_ = nullptr;
   int64_t n_rows_ = 0;
   int64_t n_dense_ = 0;
+  int64_t n_f32_ = 0;
   float* sums_ = nullptr;  // [max_rows][PadToLanes(d_v)]: sum of exp(s - largest) v of dense rows
   int64_t sum_stride_ = 0;
   float* candidate_scores_ = nullptr;  // [max_rows][capacity]

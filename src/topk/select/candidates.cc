@@ -61,16 +61,26 @@ void Candidates::DropHopeless() {
   count_ = Compact(floor_, count_, scores_, keys_);
 }
 
-void Candidates::Append(const float* scores, KeyIndex first_key) {
-  if (!is_exact_) return;
-  if (count_ + kBlockKeys > capacity_) {
+// Room for a block of scores; false, and never exact again, if too many tie within the error.
+bool Candidates::MakeRoom() {
+  if (is_exact_ && count_ + kBlockKeys > capacity_) {
     DropHopeless();
-    if (count_ + kBlockKeys > capacity_) {
-      is_exact_ = false;
-      return;
-    }
+    is_exact_ = count_ + kBlockKeys <= capacity_;
   }
-  count_ += Filter(scores, floor_, first_key, scores_ + count_, keys_ + count_);
+  return is_exact_;
+}
+
+void Candidates::Append(const float* scores, KeyIndex first_key) {
+  if (MakeRoom()) count_ += Filter(scores, floor_, first_key, scores_ + count_, keys_ + count_);
+}
+
+void Candidates::Append(const float* scores, const KeyIndex* keys, int64_t count) {
+  for (int64_t j = 0; j < count && MakeRoom(); j += kBlockKeys) {
+    const int64_t n = std::min(kBlockKeys, count - j);
+    std::copy_n(scores + j, n, scores_ + count_);
+    std::copy_n(keys + j, n, keys_ + count_);
+    count_ += n;
+  }
 }
 
 void Candidates::Append(const Candidates& part) {

@@ -60,6 +60,15 @@ class Candidates {
   // A block of kBlockKeys scores of the keys from first_key on; -inf hides.
   void Append(const float* scores, KeyIndex first_key);
 
+  // Scores of listed keys, all finite.
+  void Append(const float* scores, const KeyIndex* keys, int64_t count);
+
+  // Drops what the candidates so far rule out; floor() is then the best that they prove.
+  void DropHopeless();
+
+  // Forgets the candidates, but not the floor that they proved.
+  void Restart() { count_ = 0; }
+
   // The candidates of another part of the same row.
   void Append(const Candidates& part);
 
@@ -70,6 +79,7 @@ class Candidates {
   // False once more candidates tied within the error than there is room for: the row must be selected canonically.
   bool is_exact() const { return is_exact_; }
 
+  int64_t budget() const { return budget_; }
   int64_t count() const { return count_; }
   const float* scores() const { return scores_; }
   const KeyIndex* keys() const { return keys_; }
@@ -77,7 +87,7 @@ class Candidates {
  private:
   float FloorBelow(float kth) const;
   float CeilingAbove(float kth) const;
-  void DropHopeless();
+  bool MakeRoom();
 
   int64_t budget_ = 0;
   int64_t capacity_ = 0;

@@ -5,7 +5,9 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 
 #include "topk/load/pack.h"
@@ -21,11 +23,13 @@ using DI = hn::RebindToSigned<DF>;
 int64_t FilterSimd(const float* HWY_RESTRICT scores, float floor, KeyIndex first_key, float* HWY_RESTRICT out_scores,
                    KeyIndex* HWY_RESTRICT out_keys) {
   const DF df;
-  const DI di;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const auto least = hn::Set(df, floor);
+#if HWY_TARGET <= HWY_AVX3
+  const DI di;
   // Iota with a variable start is built in memory, number by number; with a constant one it is a constant.
   const auto lane = hn::Iota(di, 0);
+#endif
   constexpr int kVectors = 4;  // looked at together: most have no key that passes, and the branch costs more than they
   int64_t kept = 0;
   for (int64_t j = 0; j < kBlockKeys; j += kVectors * n) {
@@ -38,11 +42,21 @@ int64_t FilterSimd(const float* HWY_RESTRICT scores, float floor, KeyIndex first
     if (hn::AllFalse(df, hn::Ge(largest, least))) continue;
     for (int v = 0; v < kVectors; ++v) {
       const auto passes = hn::Ge(s[v], least);
+#if HWY_TARGET <= HWY_AVX3
       const auto keys = hn::Add(lane, hn::Set(di, first_key + static_cast<KeyIndex>(j + v * n)));
       // Compress and a whole store: compressing stores are microcoded on some CPUs.
       hn::StoreU(hn::Compress(s[v], passes), df, out_scores + kept);
       hn::StoreU(hn::Compress(keys, hn::RebindMask(di, passes)), di, out_keys + kept);
       kept += static_cast<int64_t>(hn::CountTrue(df, passes));
+#else
+      uint8_t bits[8] = {};
+      hn::StoreMaskBits(df, passes, bits);
+      for (unsigned left = bits[0]; left != 0; left &= left - 1) {
+        const int64_t passing = j + v * n + std::countr_zero(left);
+        out_scores[kept] = scores[passing];
+        out_keys[kept++] = first_key + static_cast<KeyIndex>(passing);
+      }
+#endif
     }
   }
   return kept;
@@ -95,25 +109,62 @@ HWY_INLINE float SmallestAtLeast(const float* HWY_RESTRICT scores, int64_t count
   return hn::GetLane(hn::MinOfLanes(df, smallest));
 }
 
-float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
+// A floor that `least` to `most` scores reach; where ties allow none, the highest that at least `least` reach.
+float FloorForSimd(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most) {
+  // Halving values finds the floor of most distributions in log2(count) steps; halving floats' order always ends.
+  constexpr int kStepsByValue = 16;
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   hn::StoreU(hn::Set(df, -std::numeric_limits<float>::infinity()), df, scores + count);
   auto largest = hn::Load(df, scores);
   for (int64_t j = n; j < count; j += n) largest = hn::Max(largest, hn::Load(df, scores + j));
-  const float least = SmallestAtLeast(scores, count, -std::numeric_limits<float>::max());
 
-  // At least k scores reach `low`, fewer than k reach `high`.
-  int64_t low = ToOrdered(least);
+  // At least `least` scores reach `low`, fewer reach `high`.
+  int64_t low = ToOrdered(SmallestAtLeast(scores, count, -std::numeric_limits<float>::max()));
   int64_t high = int64_t{ToOrdered(hn::GetLane(hn::MaxOfLanes(df, largest)))} + 1;
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
+  for (int step = 0; high - low > 1; ++step) {
+    int64_t middle = low + (high - low) / 2;
+    if (step < kStepsByValue) {
+      const float value =
+          0.5F * FromOrdered(static_cast<int32_t>(low)) + 0.5F * FromOrdered(static_cast<int32_t>(high - 1));
+      middle = std::clamp<int64_t>(ToOrdered(value), low + 1, high - 1);
+    }
     const float floor = FromOrdered(static_cast<int32_t>(middle));
     const int64_t reached = CountAtLeast(scores, count, floor);
-    if (reached == k) return SmallestAtLeast(scores, count, floor);
-    (reached > k ? low : high) = middle;
+    if (reached >= least && reached <= most) return floor;
+    (reached > most ? low : high) = middle;
   }
   return FromOrdered(static_cast<int32_t>(low));
+}
+
+float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
+  return SmallestAtLeast(scores, count, FloorForSimd(scores, count, k, k));
+}
+
+int64_t ListKeysSimd(const uint64_t* HWY_RESTRICT survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
+                     KeyIndex* HWY_RESTRICT keys) {
+  int64_t n_keys = 0;
+  for (int64_t b = 0; b < n_blocks; ++b, first_key += kBlockKeys) {
+    uint64_t bits = survivors[b * stride];
+    if (bits == 0) continue;
+#if HWY_TARGET <= HWY_AVX3
+    // Branches that depend on the number of bits would cost more.
+    const DI di;
+    constexpr int64_t n = hn::MaxLanes(DI());
+    const auto lane = hn::Iota(di, 0);
+    for (int64_t j = 0; j < kBlockKeys; j += n, bits >>= n) {
+      uint8_t mask_bytes[8];
+      std::memcpy(mask_bytes, &bits, sizeof bits);
+      const auto mask = hn::LoadMaskBits(di, mask_bytes);
+      hn::StoreU(hn::Compress(hn::Add(lane, hn::Set(di, first_key + static_cast<KeyIndex>(j))), mask), di,
+                 keys + n_keys);
+      n_keys += std::popcount(static_cast<uint16_t>(bits));
+    }
+#else
+    for (; bits != 0; bits &= bits - 1) keys[n_keys++] = first_key + static_cast<KeyIndex>(std::countr_zero(bits));
+#endif
+  }
+  return n_keys;
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -126,7 +177,9 @@ namespace topk {
 
 HWY_EXPORT(FilterSimd);
 HWY_EXPORT(CompactSimd);
+HWY_EXPORT(FloorForSimd);
 HWY_EXPORT(KthLargestSimd);
+HWY_EXPORT(ListKeysSimd);
 
 int64_t Filter(const float* scores, float floor, KeyIndex first_key, float* out_scores, KeyIndex* out_keys) {
   return HWY_DYNAMIC_DISPATCH(FilterSimd)(scores, floor, first_key, out_scores, out_keys);
@@ -134,6 +187,14 @@ int64_t Filter(const float* scores, float floor, KeyIndex first_key, float* out_
 
 int64_t Compact(float floor, int64_t count, float* scores, KeyIndex* keys) {
   return HWY_DYNAMIC_DISPATCH(CompactSimd)(floor, count, scores, keys);
+}
+
+float FloorFor(float* scores, int64_t count, int64_t least, int64_t most) {
+  return HWY_DYNAMIC_DISPATCH(FloorForSimd)(scores, count, least, most);
+}
+
+int64_t ListKeys(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys) {
+  return HWY_DYNAMIC_DISPATCH(ListKeysSimd)(survivors, stride, n_blocks, first_key, keys);
 }
 
 float KthLargest(float* scores, int64_t count, int64_t k) {

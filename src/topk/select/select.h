@@ -20,9 +20,19 @@ int64_t Compact(float floor, int64_t count, float* scores, KeyIndex* keys);
 int64_t CompactReference(float floor, int64_t count, float* scores, KeyIndex* keys);
 
 // The k-th largest of count finite scores, 1 <= k <= count. scores: 64-byte aligned with room for kMaxLanes more,
-// which are overwritten. Bisection: about log2(count) passes over the scores, at most 32.
+// which are overwritten. Bisection: about log2(count) passes over the scores, at most 48.
 float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
+
+// A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest that
+// at least `least` reach. Fewer passes than KthLargest. Same conditions.
+float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);
+
+// The keys whose bits are set, in order: bit j of survivors[b * stride], b < n_blocks, is key first_key + 64 b + j. Returns
+// how many. Up to kMaxLanes elements of `keys` past them may be overwritten.
+int64_t ListKeys(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys);
+int64_t ListKeysReference(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
+                          KeyIndex* keys);
 
 }  // namespace topk
 

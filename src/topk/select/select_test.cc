@@ -52,6 +52,50 @@ class SelectTest : public ::testing::Test {
   void TearDown() override { UseSimdTarget(nullptr); }
 };
 
+TEST_F(SelectTest, FindsAFloorForTheNumberAskedFor) {
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (Scores kind : kAllScores) {
+      if (kind == Scores::kMostlyHidden) continue;
+      for (int64_t count : {1, 17, 1024}) {
+        for (int64_t least : {int64_t{1}, count / 3, count}) {
+          if (least == 0) continue;
+          const int64_t most = std::min(count, least + least / 8);
+          AlignedArray<float> scores = MakeScores(kind, count, 5);
+          const float floor = FloorFor(scores.data(), count, least, most);
+          const auto reaches = [](float least_score) { return [=](float x) { return x >= least_score; }; };
+          const auto reached = std::count_if(scores.data(), scores.data() + count, reaches(floor));
+          const float above = std::nextafter(floor, std::numeric_limits<float>::infinity());
+          const auto reached_above = std::count_if(scores.data(), scores.data() + count, reaches(above));
+          EXPECT_GE(reached, least) << target;
+          EXPECT_TRUE(reached <= most || reached_above < least) << target << " " << reached << " of " << count;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(SelectTest, ListsTheKeysOfItsReference) {
+  std::mt19937_64 random(7);
+  constexpr int64_t kBlocks = 9;
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (int64_t stride : {1, 5}) {
+      std::vector<uint64_t> survivors(kBlocks * stride);
+      for (uint64_t& bits : survivors) bits = random() & random() & random();
+      survivors[0] = ~uint64_t{0};
+      survivors[stride] = 0;
+      std::vector<KeyIndex> got(kBlocks * kBlockKeys + kMaxLanes);
+      std::vector<KeyIndex> want(got.size());
+      const int64_t count = ListKeys(survivors.data(), stride, kBlocks, 640, got.data());
+      ASSERT_EQ(count, ListKeysReference(survivors.data(), stride, kBlocks, 640, want.data())) << target;
+      got.resize(count);
+      want.resize(count);
+      EXPECT_EQ(got, want) << target;
+    }
+  }
+}
+
 TEST_F(SelectTest, FilterKeepsTheSameKeysInOrderAsItsReference) {
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));

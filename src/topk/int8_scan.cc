@@ -1,0 +1,254 @@
+#include "topk/int8_scan.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "topk/load/pack.h"
+#include "topk/scan/scan.h"
+#include "topk/scan/score_keys.h"
+#include "topk/select/select.h"
+
+namespace topk {
+
+namespace {
+
+// Keys between two looks at the rows' floors: 4,096, 256 KiB of int8 numbers at d = 64.
+constexpr int64_t kSegmentBlocks = 64;
+// Vectors of kMaxLanes keys in the sample, spread over the blocks: single ones vary less than whole blocks would.
+constexpr int64_t kSampleVectors = 64;
+constexpr int64_t kSampleKeys = kSampleVectors * kMaxLanes;
+
+// Rows of a KV head that make up for quantising its keys.
+constexpr int64_t kFewestRows = 48;
+
+constexpr float kNoGuess = -std::numeric_limits<float>::infinity();
+
+// Room for whole panels of rows, which QuantizeQueries writes.
+constexpr int64_t kSlots = (kTileRows + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
+
+// Bits of the keys of [begin, end) in the block that starts at first_key.
+uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
+  const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
+  const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
+  return low == high ? 0 : ~uint64_t{0} >> (kBlockKeys - (high - low)) << low;
+}
+
+// The rank in a sample of the key that should be at or below the k-th best of all: the expected rank and two
+// standard deviations.
+int64_t SampleRank(int64_t k, int64_t n_sample, int64_t n_keys) {
+  const double expected = static_cast<double>(k) * static_cast<double>(n_sample) / static_cast<double>(n_keys);
+  return static_cast<int64_t>(std::ceil(expected + 2.0 * std::sqrt(expected))) + 1;
+}
+
+float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity()); }
+
+}  // namespace
+
+bool Int8Scan::Suits(const Call& call) {
+  if (!call.CanScanInt8(call.input.n_key)) return false;
+  if (call.options.scan != ScanMode::kAuto) return call.options.scan == ScanMode::kInt8;
+  return call.RowsPerHeadKv() >= kFewestRows;
+}
+
+static_assert(kTileRows <= kInt8Stride && kTileRows % kInt8Rows == 0);
+
+Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
+  const int64_t d = call.input.d_k;
+  Int8Scan scan;
+  scan.queries_ = carver.Take<float>(kTileRows * PadToLanes(d));
+  scan.offset_ = carver.Take<double>(kTileRows);
+  scan.guess_ = carver.Take<float>(kTileRows);
+  scan.slots_ = carver.Take<RowState*>(kTileRows);
+  scan.panel_ = carver.Take<float>(d * kBlockKeys);
+  scan.magnitude_ = carver.Take<int32_t>(PadToLanes(d));
+  scan.n_numbers_ = GroupsOf(d) * kGroup;
+  scan.numbers_ = carver.Take<int8_t>(kSlots * scan.n_numbers_);
+  scan.facts_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots),
+                 carver.Take<int32_t>(kSlots)};
+  scan.bounds_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots)};
+  scan.sample_vectors_ = carver.Take<const uint8_t*>(kSampleVectors);
+  scan.sample_scales_ = carver.Take<float>(kSampleVectors);
+  scan.sample_scores_ = carver.Take<float>(kInt8Rows * (kSampleKeys + kMaxLanes));
+  scan.thresholds_ = carver.Take<int32_t>(kSegmentBlocks * kInt8Stride);
+  scan.survivors_ = carver.Take<uint64_t>(kSegmentBlocks * kInt8Stride);
+  scan.listed_ = carver.Take<KeyIndex>(kSegmentBlocks * kBlockKeys + kMaxLanes);
+  scan.scores_ = carver.Take<float>(kSegmentBlocks * kBlockKeys + kMaxLanes);
+  return scan;
+}
+
+// The rows' queries, scaled as the f32 scan has them and in int8, and their bounds.
+void Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+  const int64_t d = call.input.d_k;
+  const int64_t stride = PadToLanes(d);
+  const auto scale = static_cast<float>(call.rule.scale);
+  const auto n_rows = static_cast<int64_t>(rows.size());
+  for (int64_t r = 0; r < n_rows; ++r) {
+    const float* query = call.QueryOf(rows[r]->id);
+    float* scaled = queries_ + r * stride;
+    double offset = 0;
+    for (int64_t i = 0; i < d; ++i) {
+      scaled[i] = query[i] * scale;
+      offset += static_cast<double>(query[i]) * head.mean[i];
+    }
+    std::fill(scaled + d, scaled + stride, 0.0F);
+    offset_[r] = call.rule.scale * offset;
+    const float error = ScanError(scaled, head.magnitude, d, 0.0F);
+    if (!std::isfinite(error)) rows[r]->is_canonical = true;
+    rows[r]->candidates.SetError(error);
+  }
+
+  const TensorView view{.data = queries_,
+                        .type = DataType::kF32,
+                        .token_stride = stride * static_cast<int64_t>(sizeof(float)),
+                        .head_stride = 0,
+                        .batch_stride = 0};
+  const float gain = 1.0F / static_cast<float>(HadamardSize(d));
+  for (int64_t first = 0; first < n_rows; first += kBlockKeys) {
+    const int64_t count = std::min(kBlockKeys, n_rows - first);
+    PackKeys(view, first, count, d, panel_, magnitude_);
+    TransformPanel(panel_, d, nullptr, head.inverse, gain);
+    QuantizeQueries(panel_, d, numbers_ + first * n_numbers_,
+                    {facts_.scale + first, facts_.norm + first, facts_.error + first, facts_.sum + first});
+  }
+}
+
+// A sample of the keys that all rows see, scored in int8, gives each row's guess.
+void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+  const int64_t d = call.input.d_k;
+  const auto n_rows = static_cast<int64_t>(rows.size());
+  std::fill_n(guess_, n_rows, kNoGuess);
+  int64_t begin = 0;
+  int64_t end = call.input.n_key;
+  for (const RowState* row : rows) {
+    begin = std::max<int64_t>(begin, row->visible->sinks_end);
+    end = std::min<int64_t>(end, row->visible->window_begin);
+  }
+  const int64_t first_block = (begin + kBlockKeys - 1) / kBlockKeys;
+  const int64_t n_blocks = end / kBlockKeys - first_block;
+  if (n_blocks <= 0) return;
+  constexpr int64_t kVectors = kBlockKeys / kMaxLanes;
+  for (int64_t v = 0; v < kSampleVectors; ++v) {
+    const int64_t at = v * n_blocks * kVectors / kSampleVectors;  // strides are seldom whole: all places in a block
+    const int64_t block = first_block + at / kVectors;
+    sample_vectors_[v] = head.panels + block * QuantizedPanelBytes(d) + at % kVectors * kMaxLanes * kGroup;
+    sample_scales_[v] = head.scale[block];
+  }
+  for (int64_t r = 0; r < n_rows; ++r) {
+    constexpr int64_t kStride = kSampleKeys + kMaxLanes;
+    if (r % kInt8Rows == 0) {
+      const QuantizedRows few{numbers_ + r * n_numbers_, facts_.sum + r, kInt8Rows};
+      SampleInt8(few, sample_vectors_, sample_scales_, kSampleVectors, d, sample_scores_, kStride);
+    }
+    const int64_t rank = SampleRank(rows[r]->candidates.budget(), kSampleKeys, rows[r]->visible->n_competing);
+    const int64_t most = rank + rank / 8;  // not worth more passes over the sample
+    if (most >= kSampleKeys) continue;
+    guess_[r] = FloorFor(sample_scores_ + r % kInt8Rows * kStride, kSampleKeys, rank, most) * facts_.scale[r];
+  }
+}
+
+// What each row's keys must reach in the next segment, and by which of them the int8 scores do.
+void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows,
+                             Blocks segment) {
+  // More than all roundings of a threshold, which are a few units of 2^-24.
+  constexpr double kRoundings = 1e-6;
+  const auto n_rows = static_cast<int64_t>(rows.size());
+  for (int64_t r = 0; r < n_rows; ++r) {
+    const Candidates& candidates = rows[r]->candidates;
+    const double proven = static_cast<double>(candidates.floor()) - offset_[r];
+    const double least = std::max<double>(proven, guess_[r]) - candidates.error();
+    const double scale = facts_.scale[r];
+    const double transforms = static_cast<double>(kTransformUnits) * facts_.norm[r];
+    bounds_.least[r] = RoundDown((least - kRoundings * std::abs(least)) / scale);
+    bounds_.norm[r] = static_cast<float>((facts_.error[r] + transforms) / scale * (1.0 + 10 * kRoundings));
+    bounds_.error[r] = static_cast<float>((facts_.norm[r] + facts_.error[r]) / scale * (1.0 + 10 * kRoundings));
+  }
+  const int64_t n_padded = PadToInt8Rows(n_rows);
+  std::fill(bounds_.least + n_rows, bounds_.least + n_padded, std::numeric_limits<float>::infinity());
+  std::fill(bounds_.norm + n_rows, bounds_.norm + n_padded, 0.0F);
+  std::fill(bounds_.error + n_rows, bounds_.error + n_padded, 0.0F);
+  const int64_t n_blocks = segment.last - segment.first;
+  FindThresholds(
+      bounds_, n_padded,
+      {head.inverse_scale + segment.first, head.scaled_norm + segment.first, head.scaled_error + segment.first},
+      n_blocks, thresholds_);
+  ScanInt8({numbers_, facts_.sum, n_padded}, head.panels + segment.first * QuantizedPanelBytes(call.input.d_k),
+           n_blocks, call.input.d_k, thresholds_, survivors_);
+}
+
+// Whether few enough keys of the segment survived.
+bool Int8Scan::IsWorthwhile(int64_t n_rows, int64_t n_blocks) const {
+  int64_t count = 0;
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_[b * kInt8Stride + r]);
+  }
+  return count * kLeastKeysPerSurvivor <= n_rows * n_blocks * kBlockKeys;
+}
+
+// Scores the row's survivors of the segment in f32.
+void Int8Scan::Offer(const Call& call, const TensorView& keys, RowState& row, int64_t slot, Blocks segment) {
+  const int64_t begin = row.visible->sinks_end;
+  const int64_t end = row.visible->window_begin;
+  const int64_t first = std::max(segment.first, begin / kBlockKeys);
+  const int64_t last = std::min(segment.last, (end + kBlockKeys - 1) / kBlockKeys);
+  if (first >= last) return;
+  uint64_t* survivors = survivors_ + (first - segment.first) * kInt8Stride + slot;
+  survivors[0] &= RangeBits(begin, end, first * kBlockKeys);
+  survivors[(last - 1 - first) * kInt8Stride] &= RangeBits(begin, end, (last - 1) * kBlockKeys);
+  const int64_t n_listed =
+      ListKeys(survivors, kInt8Stride, last - first, static_cast<KeyIndex>(first * kBlockKeys), listed_);
+  ScoreKeys(queries_ + slot * PadToLanes(call.input.d_k), keys, call.input.d_k,
+            {listed_, static_cast<size_t>(n_listed)}, scores_);
+  row.candidates.Append(scores_, listed_, n_listed);
+}
+
+// One scan for the rows in order; false if it was refused.
+bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHead& head,
+                    std::span<RowState* const> rows, bool may_refuse) {
+  const auto n_rows = static_cast<int64_t>(rows.size());
+  int64_t begin = call.input.n_key;
+  int64_t end = 0;
+  for (const RowState* row : rows) {
+    begin = std::min<int64_t>(begin, row->visible->sinks_end);
+    end = std::max<int64_t>(end, row->visible->window_begin);
+  }
+  const int64_t last_block = (end + kBlockKeys - 1) / kBlockKeys;
+  for (Blocks segment{begin / kBlockKeys, 0}; segment.first < last_block; segment.first = segment.last) {
+    segment.last = std::min(segment.first + kSegmentBlocks, last_block);
+    FindSurvivors(call, head, rows, segment);
+    if (may_refuse && !IsWorthwhile(n_rows, segment.last - segment.first)) return false;
+    may_refuse = false;
+    for (int64_t r = 0; r < n_rows; ++r) {
+      if (!rows[r]->is_canonical) Offer(call, keys, *rows[r], r, segment);
+    }
+  }
+  for (RowState* row : rows) row->candidates.DropHopeless();
+  return true;
+}
+
+bool Int8Scan::Run(const Call& call, int64_t head_kv, const QuantizedHead& head, std::span<RowState> rows) {
+  if (rows.empty()) return true;
+  const TensorView keys = call.KeysOf(rows[0].id.batch, head_kv);
+  for (size_t r = 0; r < rows.size(); ++r) slots_[r] = &rows[r];
+  const std::span<RowState*> all(slots_, rows.size());
+  Prepare(call, head, all);
+  Guess(call, head, all);
+  if (!Pass(call, keys, head, all, true)) return false;
+
+  size_t n_again = 0;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    RowState& row = rows[r];
+    const double proven = static_cast<double>(row.candidates.floor()) - offset_[r];
+    if (row.is_canonical || proven >= guess_[r]) continue;
+    row.candidates.Restart();
+    slots_[n_again++] = &row;
+  }
+  if (n_again == 0) return true;
+  const std::span<RowState*> again(slots_, n_again);
+  Prepare(call, head, again);
+  std::fill_n(guess_, n_again, kNoGuess);
+  return Pass(call, keys, head, again, false);
+}
+
+}  // namespace topk

@@ -1,0 +1,75 @@
+// The certified int8 scan of a tile: int8 products rule out the keys that cannot be among the k best of a row, and only
+// the others are scored in f32 and offered to the row's candidates.
+//
+//  1. A guess at the row's k-th best score, from a sample of the keys.
+//  2. Every key whose int8 score, with all that rounding can add to it, reaches the guess (or the row's proven floor, if
+//     that is higher) is scored in f32.
+//  3. If the k-th best of those scores reaches the guess, then no key that was ruled out can be among the k best.
+//     Else, a few rows in a hundred, the guess was too high: the same again with the floor that is proven by now.
+//
+// So the selected set is the exact one whatever the guess and the rounding. The method is that of
+// approximate-then-verify search; the bound is in quantize/quantize.h.
+#ifndef TOPK_SRC_INT8_SCAN_H_
+#define TOPK_SRC_INT8_SCAN_H_
+
+#include <cstdint>
+#include <span>
+
+#include "topk/arena.h"
+#include "topk/call.h"
+#include "topk/quantized_keys.h"
+#include "topk/scan/scan_int8.h"
+#include "topk/tile.h"
+
+namespace topk {
+
+class Int8Scan {
+ public:
+  // Whether quantising this call's keys pays.
+  static bool Suits(const Call& call);
+
+  // Lays out the scratch of one worker.
+  static Int8Scan Take(Carver& carver, const Call& call);
+
+  // Offers the keys of `head` to the candidates of the rows, all of them of one tile, of KV head `head_kv` and sparse. False
+  // if int8 is too coarse for these keys, so that f32 is faster: then nothing was offered.
+  bool Run(const Call& call, int64_t head_kv, const QuantizedHead& head, std::span<RowState> rows);
+
+ private:
+  struct Blocks {
+    int64_t first, last;
+  };
+  void Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
+  void Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
+  void FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows, Blocks segment);
+  bool IsWorthwhile(int64_t n_rows, int64_t n_blocks) const;
+  void Offer(const Call& call, const TensorView& keys, RowState& row, int64_t slot, Blocks segment);
+  bool Pass(const Call& call, const TensorView& keys, const QuantizedHead& head, std::span<RowState* const> rows,
+            bool may_refuse);
+
+  // The rows of a pass and what belongs to each, by slot.
+  RowState** slots_ = nullptr;  // [kTileRows]
+  float* queries_ = nullptr;    // [kTileRows][PadToLanes(d)]: q'
+  double* offset_ = nullptr;    // [kTileRows]: the score of the mean key, which int8 scores leave out
+  float* guess_ = nullptr;      // [kTileRows]: at the k-th best score, without the offset
+  int8_t* numbers_ = nullptr;   // [kTileRows in whole panels][n_numbers_]
+  int64_t n_numbers_ = 0;
+  QueryFacts facts_{};
+  RowBounds bounds_{};
+
+  float* panel_ = nullptr;        // [d][kBlockKeys]
+  int32_t* magnitude_ = nullptr;  // [PadToLanes(d)]
+
+  const uint8_t** sample_vectors_ = nullptr;  // [kSampleVectors]
+  float* sample_scales_ = nullptr;            // [kSampleVectors]
+  float* sample_scores_ = nullptr;            // [kInt8Rows][kSampleKeys + kMaxLanes]
+
+  int32_t* thresholds_ = nullptr;  // [kSegmentBlocks][kInt8Stride]
+  uint64_t* survivors_ = nullptr;  // [kSegmentBlocks][kInt8Stride]
+  KeyIndex* listed_ = nullptr;     // [kSegmentBlocks * kBlockKeys + kMaxLanes]
+  float* scores_ = nullptr;        // [kSegmentBlocks * kBlockKeys + kMaxLanes]
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_INT8_SCAN_H_

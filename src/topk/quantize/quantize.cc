@@ -1,0 +1,171 @@
+#include "topk/quantize/quantize.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "topk/quantize/quantize.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "topk/quantize/quantize_scale.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DF = hn::CappedTag<float, kMaxLanes>;
+using DI = hn::RebindToSigned<DF>;
+using VF = hn::Vec<DF>;
+using VI = hn::Vec<DI>;
+
+void TransformPanelSimd(float* HWY_RESTRICT panel, int64_t d, const float* HWY_RESTRICT shift,
+                        const float* HWY_RESTRICT factor, float gain) {
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  for (int64_t i = 0; i < d; ++i) {
+    const VF mean = hn::Set(df, shift == nullptr ? 0.0F : shift[i]);
+    const VF scale = hn::Set(df, factor[i] * gain);
+    float* row = panel + i * kBlockKeys;
+    for (int64_t j = 0; j < kBlockKeys; j += n) {
+      hn::Store(hn::Mul(hn::Sub(hn::Load(df, row + j), mean), scale), df, row + j);
+    }
+  }
+  const int64_t h = HadamardSize(d);
+  for (int64_t half = 1; half < h; half *= 2) {
+    for (int64_t i = 0; i < d; ++i) {
+      if ((i & half) != 0) continue;
+      float* low = panel + i * kBlockKeys;
+      float* high = low + half * kBlockKeys;
+      for (int64_t j = 0; j < kBlockKeys; j += n) {
+        const VF a = hn::Load(df, low + j);
+        const VF b = hn::Load(df, high + j);
+        hn::Store(hn::Add(a, b), df, low + j);
+        hn::Store(hn::Sub(a, b), df, high + j);
+      }
+    }
+  }
+}
+
+struct ColumnFacts {
+  VF norm2;   // squares of the numbers
+  VF error2;  // squares of the residuals
+  VI sum;     // of the int8 numbers
+};
+
+// The vectors of a panel from column j on, rounded to multiples of `scale`: emit(g, word) takes the numbers of group g, to
+// each of which `offset` is added, as bytes.
+template <class Emit>
+HWY_INLINE ColumnFacts QuantizeColumns(const float* HWY_RESTRICT panel, int64_t d, int64_t j, VF scale, VF inverse,
+                                       int32_t offset, Emit&& emit) {
+  const DF df;
+  const DI di;
+  const VI byte = hn::Set(di, 0xFF);
+  ColumnFacts facts{hn::Zero(df), hn::Zero(df), hn::Zero(di)};
+  for (int64_t g = 0; g < GroupsOf(d); ++g) {
+    VI word = hn::Zero(di);
+    for (int64_t m = 0; m < kGroup; ++m) {
+      const int64_t i = g * kGroup + m;
+      const VF y = i < d ? hn::Load(df, panel + i * kBlockKeys + j) : hn::Zero(df);
+      const VI number = hn::NearestInt(hn::Mul(y, inverse));
+      const VF residual = hn::Sub(y, hn::Mul(hn::ConvertTo(df, number), scale));
+      facts.norm2 = hn::MulAdd(y, y, facts.norm2);
+      facts.error2 = hn::MulAdd(residual, residual, facts.error2);
+      facts.sum = hn::Add(facts.sum, number);
+      const VI bits = hn::And(hn::Add(number, hn::Set(di, offset)), byte);
+      word = hn::Or(word, hn::ShiftLeftSame(bits, static_cast<int>(8 * m)));
+    }
+    emit(g, word);
+  }
+  return facts;
+}
+
+HWY_INLINE VF LargestOfColumns(const float* HWY_RESTRICT panel, int64_t d, int64_t j) {
+  const DF df;
+  VF largest = hn::Zero(df);
+  for (int64_t i = 0; i < d; ++i) largest = hn::Max(largest, hn::Abs(hn::Load(df, panel + i * kBlockKeys + j)));
+  return largest;
+}
+
+BlockFacts QuantizeKeysSimd(const float* HWY_RESTRICT panel, int64_t d, uint8_t* HWY_RESTRICT out) {
+  const DF df;
+  const DI di;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  VF largest = hn::Zero(df);
+  for (int64_t j = 0; j < kBlockKeys; j += n) largest = hn::Max(largest, LargestOfColumns(panel, d, j));
+  const float scale = ScaleOf(hn::GetLane(hn::MaxOfLanes(df, largest)));
+  VF norm2 = hn::Zero(df);
+  VF error2 = hn::Zero(df);
+  for (int64_t j = 0; j < kBlockKeys; j += n) {
+    const auto emit = [&](int64_t g, VI word)
+                          HWY_ATTR { hn::Store(word, di, reinterpret_cast<int32_t*>(out) + g * kBlockKeys + j); };
+    const ColumnFacts facts =
+        QuantizeColumns(panel, d, j, hn::Set(df, scale), hn::Set(df, 1.0F / scale), kByteOffset, emit);
+    norm2 = hn::Max(norm2, facts.norm2);
+    error2 = hn::Max(error2, facts.error2);
+  }
+  return {scale, NormOf(hn::GetLane(hn::MaxOfLanes(df, norm2))), NormOf(hn::GetLane(hn::MaxOfLanes(df, error2)))};
+}
+
+void QuantizeQueriesSimd(const float* HWY_RESTRICT panel, int64_t d, int8_t* HWY_RESTRICT out,
+                         const QueryFacts& facts) {
+  const DF df;
+  const DI di;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  for (int64_t j = 0; j < kBlockKeys; j += n) {
+    HWY_ALIGN float scale[kMaxLanes];
+    HWY_ALIGN float inverse[kMaxLanes];
+    hn::Store(LargestOfColumns(panel, d, j), df, scale);
+    for (int64_t lane = 0; lane < n; ++lane) {
+      scale[lane] = ScaleOf(scale[lane]);
+      inverse[lane] = 1.0F / scale[lane];
+    }
+    const auto emit = [&](int64_t g, VI word) HWY_ATTR {
+      HWY_ALIGN int32_t words[kMaxLanes];
+      hn::Store(word, di, words);
+      for (int64_t lane = 0; lane < n; ++lane) {
+        std::memcpy(out + ((j + lane) * GroupsOf(d) + g) * kGroup, words + lane, kGroup);
+      }
+    };
+    const ColumnFacts columns = QuantizeColumns(panel, d, j, hn::Load(df, scale), hn::Load(df, inverse), 0, emit);
+    hn::StoreU(hn::Load(df, scale), df, facts.scale + j);
+    hn::StoreU(columns.norm2, df, facts.norm + j);
+    hn::StoreU(columns.error2, df, facts.error + j);
+    hn::StoreU(columns.sum, di, facts.sum + j);
+  }
+  for (int64_t j = 0; j < kBlockKeys; ++j) {
+    facts.norm[j] = NormOf(facts.norm[j]);
+    facts.error[j] = NormOf(facts.error[j]);
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace topk {
+
+HWY_EXPORT(TransformPanelSimd);
+HWY_EXPORT(QuantizeKeysSimd);
+HWY_EXPORT(QuantizeQueriesSimd);
+
+int64_t HadamardSize(int64_t d) { return std::min<int64_t>(d & -d, 512); }
+
+void TransformPanel(float* panel, int64_t d, const float* shift, const float* factor, float gain) {
+  HWY_DYNAMIC_DISPATCH(TransformPanelSimd)(panel, d, shift, factor, gain);
+}
+
+BlockFacts QuantizeKeys(const float* panel, int64_t d, uint8_t* out) {
+  return HWY_DYNAMIC_DISPATCH(QuantizeKeysSimd)(panel, d, out);
+}
+
+void QuantizeQueries(const float* panel, int64_t d, int8_t* out, const QueryFacts& facts) {
+  HWY_DYNAMIC_DISPATCH(QuantizeQueriesSimd)(panel, d, out, facts);
+}
+
+}  // namespace topk
+#endif  // HWY_ONCE

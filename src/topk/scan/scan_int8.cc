@@ -1,0 +1,205 @@
+#include "topk/scan/scan_int8.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "topk/scan/scan_int8.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <cstring>
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DI = hn::CappedTag<int32_t, kMaxLanes>;  // a lane is a group of four int8 numbers, or their dot product
+using VI = hn::Vec<DI>;
+
+constexpr float kThresholdLimit = 0x1p30F;            // beyond every dot
+constexpr int64_t kGroupBytes = kBlockKeys * kGroup;  // from one group of a panel to the next
+constexpr int kVectorBytes = kMaxLanes * kGroup;      // kMaxLanes keys of a group
+constexpr int kVectors = kBlockKeys / kMaxLanes;      // of kMaxLanes keys, which are one or more SIMD vectors
+
+// sum + the products of four: unsigned keys times signed queries, by widening multiplies of two.
+struct WideningDot {
+  static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
+    const DI di;
+    const hn::RepartitionToNarrow<DI> d16;
+    const auto as_16 = [&](VI x) HWY_ATTR { return hn::BitCast(d16, x); };
+    const VI low_bytes = hn::Set(di, 0x00FF00FF);
+    // Numbers 0 and 2 of each group as 16-bit numbers, then 1 and 3.
+    const auto keys_even = as_16(hn::And(keys, low_bytes));
+    const auto keys_odd = as_16(hn::And(hn::ShiftRight<8>(keys), low_bytes));
+    const auto query_even = hn::ShiftRight<8>(hn::ShiftLeft<8>(as_16(query)));
+    const auto query_odd = hn::ShiftRight<8>(as_16(query));
+    // The second sum is used by targets that deal the products out to two.
+    VI other = hn::Zero(di);
+    sum = hn::ReorderWidenMulAccumulate(di, keys_even, query_even, sum, other);
+    sum = hn::ReorderWidenMulAccumulate(di, keys_odd, query_odd, sum, other);
+    return hn::RearrangeToOddPlusEven(sum, other);
+  }
+};
+
+// use(part, dot): the dots of kInt8Rows rows with the keys from lane `part` on of kVectors vectors of kMaxLanes keys.
+template <class FourDot, class Use>
+HWY_INLINE void DotTile(const int8_t* HWY_RESTRICT rows, const int32_t* HWY_RESTRICT sums, const uint8_t* const* keys,
+                        int64_t d, Use&& use) {
+  const DI di;
+  constexpr int64_t n = hn::MaxLanes(DI());
+  const int64_t row_bytes = GroupsOf(d) * kGroup;
+  for (int64_t part = 0; part < kMaxLanes; part += n) {
+    VI dot[kInt8Rows][kVectors];
+    for (int r = 0; r < kInt8Rows; ++r) {
+      for (int v = 0; v < kVectors; ++v) dot[r][v] = hn::Set(di, -128 * sums[r]);
+    }
+    for (int64_t g = 0; g < GroupsOf(d); ++g) {
+      VI key[kVectors];
+      for (int v = 0; v < kVectors; ++v) {
+        key[v] = hn::Load(di, reinterpret_cast<const int32_t*>(keys[v] + g * kGroupBytes) + part);
+      }
+      for (int r = 0; r < kInt8Rows; ++r) {
+        int32_t group;
+        std::memcpy(&group, rows + r * row_bytes + g * kGroup, sizeof group);
+        const VI query = hn::Set(di, group);
+        for (int v = 0; v < kVectors; ++v) dot[r][v] = FourDot::Add(dot[r][v], key[v], query);
+      }
+    }
+    use(part, dot);
+  }
+}
+
+// Sets the bits `first_bit` on of `bits`, one for each lane of the mask.
+template <class M>
+HWY_INLINE void SetBits(M mask, int64_t first_bit, uint64_t& bits) {
+  const DI di;
+  if constexpr (hn::MaxLanes(DI()) >= 8) {
+    hn::StoreMaskBits(di, mask, reinterpret_cast<uint8_t*>(&bits) + first_bit / 8);
+  } else {
+    uint8_t few[8] = {};
+    hn::StoreMaskBits(di, mask, few);
+    bits = (first_bit == 0 ? 0 : bits) | uint64_t{few[0]} << first_bit;
+  }
+}
+
+void FindThresholdsSimd(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
+                        int32_t* HWY_RESTRICT thresholds) {
+  const DI di;
+  const hn::RebindToFloat<DI> df;
+  const auto lowest = hn::Set(df, -kThresholdLimit);
+  const auto highest = hn::Set(df, kThresholdLimit);
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const auto inverse_scale = hn::Set(df, blocks.inverse_scale[b]);
+    const auto norm = hn::Set(df, blocks.scaled_norm[b]);
+    const auto error = hn::Set(df, blocks.scaled_error[b]);
+    for (int64_t r = 0; r < n_rows; r += hn::Lanes(df)) {
+      const auto width = hn::MulAdd(hn::Load(df, rows.norm + r), norm, hn::Mul(hn::Load(df, rows.error + r), error));
+      const auto least = hn::MulSub(hn::Load(df, rows.least + r), inverse_scale, width);
+      const auto clamped = hn::IfThenElse(hn::Gt(least, lowest), hn::Min(least, highest), lowest);  // NaN: lowest
+      hn::Store(hn::Sub(hn::ConvertTo(di, hn::Ceil(clamped)), hn::Set(di, 1)), di, thresholds + b * kInt8Stride + r);
+    }
+  }
+}
+
+template <class FourDot>
+HWY_INLINE void ScanWith(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT panels, int64_t n_blocks, int64_t d,
+                         const int32_t* HWY_RESTRICT thresholds, uint64_t* HWY_RESTRICT survivors) {
+  const DI di;
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const uint8_t* keys[kVectors];
+    for (int v = 0; v < kVectors; ++v) keys[v] = panels + b * QuantizedPanelBytes(d) + v * kVectorBytes;
+    for (int64_t r = 0; r < rows.n_rows; r += kInt8Rows) {
+      const int32_t* below = thresholds + b * kInt8Stride + r;
+      uint64_t* bits = survivors + b * kInt8Stride + r;
+      DotTile<FourDot>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, keys, d,
+                       [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
+                         for (int i = 0; i < kInt8Rows; ++i) {
+                           // v is the inner loop: bits of the first part come first
+                           for (int v = 0; v < kVectors; ++v) {
+                             SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), v * kMaxLanes + part, bits[i]);
+                           }
+                         }
+                       });
+    }
+  }
+}
+
+template <class FourDot>
+HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vectors, const float* HWY_RESTRICT scales,
+                           int64_t n_vectors, int64_t d, float* HWY_RESTRICT scores, int64_t stride) {
+  const hn::RebindToFloat<DI> df;
+  for (int64_t first = 0; first < n_vectors; first += kVectors) {
+    for (int64_t r = 0; r < rows.n_rows; r += kInt8Rows) {
+      DotTile<FourDot>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, vectors + first, d,
+                       [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
+                         for (int i = 0; i < kInt8Rows; ++i) {
+                           float* out = scores + (r + i) * stride + first * kMaxLanes + part;
+                           for (int v = 0; v < kVectors; ++v) {
+                             const auto scale = hn::Set(df, scales[first + v]);
+                             hn::Store(hn::Mul(hn::ConvertTo(df, dot[i][v]), scale), df, out + v * kMaxLanes);
+                           }
+                         }
+                       });
+    }
+  }
+}
+
+#if HWY_TARGET == HWY_AVX3
+// AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than theirs.
+struct VnniDot {
+  static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(keys.raw), "v"(query.raw));  // NOLINT(hicpp-no-assembler)
+    return sum;
+  }
+};
+
+bool HasVnni() {
+  static const bool has_vnni = __builtin_cpu_supports("avx512vnni") != 0;
+  return has_vnni;
+}
+#endif
+
+void ScanInt8Simd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
+                  const int32_t* thresholds, uint64_t* survivors) {
+#if HWY_TARGET == HWY_AVX3
+  if (HasVnni()) return ScanWith<VnniDot>(rows, panels, n_blocks, d, thresholds, survivors);
+#endif
+  ScanWith<WideningDot>(rows, panels, n_blocks, d, thresholds, survivors);
+}
+
+void SampleInt8Simd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
+                    int64_t d, float* scores, int64_t stride) {
+#if HWY_TARGET == HWY_AVX3
+  if (HasVnni()) return SampleWith<VnniDot>(rows, vectors, scales, n_vectors, d, scores, stride);
+#endif
+  SampleWith<WideningDot>(rows, vectors, scales, n_vectors, d, scores, stride);
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace topk {
+
+HWY_EXPORT(FindThresholdsSimd);
+HWY_EXPORT(ScanInt8Simd);
+HWY_EXPORT(SampleInt8Simd);
+
+void FindThresholds(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
+                    int32_t* thresholds) {
+  HWY_DYNAMIC_DISPATCH(FindThresholdsSimd)(rows, n_rows, blocks, n_blocks, thresholds);
+}
+
+void ScanInt8(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d, const int32_t* thresholds,
+              uint64_t* survivors) {
+  HWY_DYNAMIC_DISPATCH(ScanInt8Simd)(rows, panels, n_blocks, d, thresholds, survivors);
+}
+
+void SampleInt8(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
+                int64_t d, float* scores, int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(SampleInt8Simd)(rows, vectors, scales, n_vectors, d, scores, stride);
+}
+
+}  // namespace topk
+#endif  // HWY_ONCE
