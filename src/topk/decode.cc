@@ -57,10 +57,12 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
 }
 
 void Decode::ScanChunk(int64_t index, Worker& worker) const {
-  const Tile tile = call_.TileAt(index / n_chunks_);
-  const int64_t chunk = index % n_chunks_;
-  TilePart& part = parts_[index];
-  part.Start(call_, tile, floors_ + index / n_chunks_ * tile.n_rows, false);
+  // Heads next to each other share pages of K: they go through a chunk at about the same time.
+  const int64_t tile_index = index % call_.TileCount();
+  const int64_t chunk = index / call_.TileCount();
+  const Tile tile = call_.TileAt(tile_index);
+  TilePart& part = parts_[tile_index * n_chunks_ + chunk];
+  part.Start(call_, tile, floors_ + tile_index * tile.n_rows, false);
   const auto [begin, end] = part.KeyRange();
   const int64_t first = std::max(begin, chunk * chunk_keys_);
   const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);
