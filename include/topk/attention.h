@@ -8,7 +8,8 @@
 // A row without visible keys gives zeros. With at most k visible keys the result is full attention.
 //
 // The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and SIMD
-// target. The outputs agree to f32 rounding. Pays against dense attention from about a thousand keys on.
+// target. The outputs agree to f32 rounding. With min_mass how many keys a row keeps follows from a sum of exponentials in
+// f32, which may come out one more or one less on another SIMD target; which keys they are is exact. Pays against dense attention from about a thousand keys on.
 //
 // Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in int8
 // (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size n_q *
@@ -29,6 +30,8 @@ namespace topk {
 inline constexpr int64_t kMaxHeadSize = 576;
 
 using KeyIndex = int32_t;
+// Most keys, and most queries, of a call: loops over blocks count past the end.
+inline constexpr int64_t kMaxKeys = (int64_t{1} << 31) - 1025;
 
 struct AttentionInput {
   int64_t n_batch = 1;    // independent sequences, each with its own keys

@@ -71,7 +71,7 @@ struct OptionField {
 // All fields, in the order of TopKOptions. Static storage; safe from any thread.
 std::span<const OptionField> OptionFields();
 
-// Parses `value` into the field `name`. Refuses unknown names (listing the known ones), unparsable values and values
+// Parses `value` into the field `name`; blanks around both do not count. Refuses unknown names (listing the known ones), unparsable values and values
 // out of range; `options` is unchanged on error.
 Status SetOption(TopKOptions& options, std::string_view name, std::string_view value);
 

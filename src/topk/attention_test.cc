@@ -346,6 +346,67 @@ TEST_F(AttentionTest, SurvivesNumbersThatAreNotFinite) {
   }
 }
 
+TEST_F(AttentionTest, AMassThatIsNoNumberAsksForNothing) {
+  for (float bad : {kNan, kInf, -kInf}) {
+    for (bool dense : {false, true}) {
+      Shape shape{.n_query = 6, .n_key = 300, .n_head = 2, .n_head_kv = 1, .d_k = 12, .d_v = 4};
+      RandomProblem problem(shape, 32);
+      problem.k.Set(0, 100, 0, 3, bad);
+      const TopKOptions options{.k = 5, .sinks = 2, .min_mass = 0.9F, .max_k = 150, .dense_beyond_max_k = dense};
+      ExpectEqualsReference(problem.input, options, std::to_string(bad) + " in a key, with a mass to reach");
+    }
+  }
+}
+
+TEST_F(AttentionTest, MassesOfHugeScoresAreThoseOfTheReference) {
+  for (float size : {1e4F, 1e10F, 1e30F, 1e37F}) {
+    Shape shape{.n_query = 5, .n_key = 400, .n_head = 2, .n_head_kv = 1, .d_k = 16, .d_v = 4};
+    RandomProblem problem(shape, 33);
+    for (int64_t query = 0; query < shape.n_query; ++query) {
+      for (int64_t i = 0; i < shape.d_k; ++i) problem.q.Set(0, query, 1, i, size * static_cast<float>(i - 8));
+    }
+    ExpectEqualsReference(problem.input, {.k = 20, .mass = MassMode::kExact}, std::to_string(size));
+    ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.9F, .max_k = 300}, std::to_string(size) + " min_mass");
+  }
+}
+
+// What nobody thought of: random shapes, options and spoilt numbers.
+TEST_F(AttentionTest, EqualsReferenceOnRandomProblems) {
+  std::mt19937 random(600);
+  const auto pick = [&](auto... choices) {
+    const std::common_type_t<decltype(choices)...> all[] = {choices...};
+    return all[random() % sizeof...(choices)];
+  };
+  using Mask = Shape::Mask;
+  for (uint32_t trial = 0; trial < 80; ++trial) {
+    Shape shape;
+    shape.n_batch = pick(1, 1, 2);
+    shape.n_query = pick(1, 2, 9, 40);
+    shape.n_key = pick(1, 30, 200, 700, 2500);
+    shape.n_head_kv = pick(1, 2);
+    shape.n_head = shape.n_head_kv * pick(1, 2, 5);
+    shape.d_k = pick(1, 8, 31, 64);
+    shape.d_v = pick(1, 16, 33);
+    shape.mask = pick(Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi);
+    shape.mask_type = pick(DataType::kF16, DataType::kF32);
+    shape.softcap = pick(0.0F, 0.0F, 30.0F);
+    shape.sink_logits = pick(false, true);
+    RandomProblem problem(shape, 601 + trial);
+    const float spoilt = pick(1.0F, 1.0F, kNan, kInf, -kInf, 1e10F, 1e-40F);
+    if (spoilt != 1.0F) problem.k.Set(0, random() % shape.n_key, 0, random() % shape.d_k, spoilt);
+    TopKOptions options;
+    options.k = pick(1, 7, 64, 300);
+    options.temperature = pick(1.0F, 0.5F);
+    options.sinks = pick(0, 0, 3, 50);
+    options.window = pick(0, 0, 3, 50);
+    options.crossover = pick(0, 0, 300);
+    options.mass = pick(MassMode::kOff, MassMode::kSampled, MassMode::kExact);
+    ExpectEqualsReference(problem.input, options,
+                          "trial " + std::to_string(trial) + ": " + shape.Name() + " " + FormatOptions(options));
+    if (HasFatalFailure()) return;
+  }
+}
+
 // A hidden key or value cannot reach the output, whatever it holds.
 TEST_F(AttentionTest, HiddenKeysAndValuesDoNotCount) {
   Shape shape{

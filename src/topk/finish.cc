@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <limits>
 
 #include "topk/attend/attend.h"
@@ -13,7 +12,8 @@ namespace topk {
 
 namespace {
 
-// A row's selection: keys ascending, their scores, and which of them are sinks (first) or window (last).
+// A row's selection: keys ascending, and which of them are sinks (first) or window (last). Their scores are in
+// FinishScratch: scores, or canonical if the row is.
 struct RowSelection {
   int64_t count = 0;
   int64_t n_sinks = 0;
@@ -37,6 +37,7 @@ class RowFinisher {
   void SelectFromAllKeys(int64_t budget, RowSelection& selection);
   int64_t AppendForced(KeyIndex begin, KeyIndex end, int64_t at);
   int64_t BudgetForMass(const RowSelection& selection) const;
+  double ScoreAt(int64_t j) const { return row_.is_canonical ? scratch_.canonical[j].score : scratch_.scores[j]; }
 
   const Call& call_;
   RowState& row_;
@@ -73,11 +74,10 @@ void RowFinisher::SelectFromAllKeys(int64_t budget, RowSelection& selection) {
   selection.count = canonical.count;
   selection.log_sum_all = canonical.log_sum_all;
   for (int64_t j = 0; j < canonical.count; ++j) {
-    const ScoredKey& chosen = scratch_.canonical[j];
-    scratch_.keys[j] = chosen.key;
-    scratch_.scores[j] = static_cast<float>(chosen.score);
-    selection.n_sinks += chosen.key < row_.visible->sinks_end ? 1 : 0;
-    selection.n_window += chosen.key >= row_.visible->window_begin ? 1 : 0;
+    const KeyIndex key = scratch_.canonical[j].key;
+    scratch_.keys[j] = key;
+    selection.n_sinks += key < row_.visible->sinks_end ? 1 : 0;
+    selection.n_window += key >= row_.visible->window_begin ? 1 : 0;
   }
 }
 
@@ -86,20 +86,24 @@ void RowFinisher::SelectWithBudget(int64_t budget, RowSelection& selection) {
   row_.is_canonical ? SelectFromAllKeys(budget, selection) : SelectFromCandidates(budget, selection);
 }
 
-// The smallest budget from k on whose selection has the mass asked for; one more than there are if none has.
+// The smallest budget from k on whose selection has the mass asked for; one more than there are if none has. A mass that is
+// no number asks for nothing.
 int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
   const int64_t n = selection.n_competing();
-  const float* competing = scratch_.scores + selection.n_sinks;
-  std::copy_n(competing, n, scratch_.ranked);
-  std::sort(scratch_.ranked, scratch_.ranked + n, std::greater<>());
+  const int64_t window_begin = selection.count - selection.n_window;
+  const auto share = [&](double score) { return std::exp(score - selection.log_sum_all); };
   double kept = 0;
-  const auto share = [&](float s) { return std::exp(static_cast<double>(s) - selection.log_sum_all); };
-  for (int64_t j = 0; j < selection.n_sinks; ++j) kept += share(scratch_.scores[j]);
-  for (int64_t j = selection.count - selection.n_window; j < selection.count; ++j) kept += share(scratch_.scores[j]);
+  for (int64_t j = 0; j < selection.n_sinks; ++j) kept += share(ScoreAt(j));
+  for (int64_t j = window_begin; j < selection.count; ++j) kept += share(ScoreAt(j));
+  for (int64_t j = 0; j < n; ++j) {
+    const int64_t at = selection.n_sinks + j;
+    scratch_.ranked[j] = {ScoreAt(at), scratch_.keys[at]};
+  }
+  std::sort(scratch_.ranked, scratch_.ranked + n, RanksBefore);
   const int64_t least = std::min(call_.options.k, n);
   for (int64_t budget = 0; budget <= n; ++budget) {
-    if (budget >= least && kept >= call_.options.min_mass) return budget;
-    if (budget < n) kept += share(scratch_.ranked[budget]);
+    if (budget >= least && !(kept < call_.options.min_mass)) return budget;
+    if (budget < n) kept += share(scratch_.ranked[budget].score);
   }
   return n + 1;
 }
@@ -121,15 +125,19 @@ void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statist
   statistics.dense_rows += n_kept == row.visible->count ? 1 : 0;
   statistics.keys_seen += row.visible->count;
   statistics.keys_kept += n_kept;
-  if (!row.measures_mass || row.visible->count == 0) return;
+  if (!row.measures_mass || row.visible->count == 0 || std::isnan(mass)) return;
+  mass = std::min(mass, 1.0);  // both sums round
   statistics.mass_rows += 1;
   statistics.mass_sum += mass;
   statistics.mass_min = std::min(statistics.mass_min, mass);
 }
 
-// Softmax in f64 for a row whose scores may be infinite or NaN; they show in the output.
-void SoftmaxInPlace(const RowState& row, float* scores, int64_t count, float sink_logit, ExpSum& kept) {
-  kept = row.is_canonical ? SoftmaxReference(scores, count, sink_logit) : Softmax(scores, count, sink_logit);
+// From the selection's scores to weights, in scratch.scores. Returns the log of the sum of exp(s).
+double Weigh(const Call& call, const RowState& row, const FinishScratch& scratch, int64_t count) {
+  const float sink = call.SinkLogitOf(row.id.head);
+  if (!row.is_canonical) return Softmax(scratch.scores, count, sink).Log();
+  SoftmaxCanonically(scratch.canonical, count, sink, scratch.scores);
+  return LogSumExp(scratch.canonical, count);
 }
 
 void FinishDenseRow(const Call& call, const RowState& row, const float* sum, Statistics& statistics) {
@@ -158,11 +166,12 @@ bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scrat
     std::fill_n(out, call.input.d_v, 0.0F);
   } else {
     if (!RowFinisher(call, row, scratch).Select(selection)) return false;
-    ExpSum kept;
-    SoftmaxInPlace(row, scratch.scores, selection.count, call.SinkLogitOf(row.id.head), kept);
+    const double log_sum_kept = Weigh(call, row, scratch, selection.count);
     const std::span<const KeyIndex> keys(scratch.keys, static_cast<size_t>(selection.count));
     WeightedSum(keys, scratch.scores, call.ValuesOf(row.id.batch, row.id.head / call.group), call.input.d_v, out);
-    if (row.measures_mass) mass = std::min(1.0, std::exp(kept.Log() - selection.log_sum_all));
+    if (row.measures_mass && selection.count < row.visible->count) {
+      mass = std::exp(log_sum_kept - selection.log_sum_all);
+    }
   }
   if (call.staging.counts != nullptr) {
     call.staging.counts[number] = selection.count;
@@ -181,7 +190,7 @@ FinishScratch FinishScratch::Take(Carver& carver, const Call& call, int64_t capa
   const int64_t twice_budget = 2 * std::min(call.LargestBudget(), call.input.n_key);
   return {.scores = carver.Take<float>(selected + kMaxLanes),
           .keys = carver.Take<KeyIndex>(selected),
-          .ranked = carver.Take<float>(selected),
+          .ranked = carver.Take<ScoredKey>(selected),
           .forced_scores = carver.Take<double>(forced),
           .undecided = {.keys = carver.Take<KeyIndex>(capacity),
                         .scores = carver.Take<double>(capacity),

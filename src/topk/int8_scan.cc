@@ -95,7 +95,7 @@ void Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<Ro
     std::fill(scaled + d, scaled + stride, 0.0F);
     offset_[r] = call.rule.scale * offset;
     const float error = ScanError(scaled, head.magnitude, d, 0.0F);
-    if (!std::isfinite(error)) rows[r]->is_canonical = true;
+    if (IsTooCoarse(error)) rows[r]->is_canonical = true;
     rows[r]->candidates.SetError(error);
   }
 

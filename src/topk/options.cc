@@ -1,5 +1,6 @@
 #include "topk/options.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -66,6 +67,11 @@ constexpr std::array<std::string_view, 3> kNames<ScanMode> = {"auto", "f32", "in
 Status Refuse(const OptionField& field, std::string_view value) {
   return InvalidArgument(std::string(field.name) + "=" + std::string(value) +
                          " is not allowed: " + std::string(field.name) + " is " + std::string(field.range));
+}
+
+std::string_view Trim(std::string_view text) {
+  const size_t first = std::min(text.find_first_not_of(' '), text.size());
+  return text.substr(first, text.find_last_not_of(' ') + 1 - first);
 }
 
 template <typename Number>
@@ -160,6 +166,8 @@ std::span<const OptionField> OptionFields() {
 }
 
 Status SetOption(TopKOptions& options, std::string_view name, std::string_view value) {
+  name = Trim(name);
+  value = Trim(value);
   std::string known;
   for (const FieldRule& rule : kRules) {
     if (rule.field.name == name) {

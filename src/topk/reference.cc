@@ -138,7 +138,8 @@ void Row::Compute(const AttentionOutput& output, Statistics& statistics) {
   statistics.keys_kept += n_selected;
   const bool sampled = options_.mass == MassMode::kSampled && n_visible % kMassSamplingPeriod == 0;
   if (n_visible > 0 && (sampled || options_.mass == MassMode::kExact || options_.min_mass > 0)) {
-    const double mass = std::exp(LogSumExp(selected_) - LogSumExp(visible_));
+    const double mass = n_selected == n_visible ? 1.0 : std::exp(LogSumExp(selected_) - LogSumExp(visible_));
+    if (std::isnan(mass)) return;  // scores that are not finite have no mass
     statistics.mass_rows += 1;
     statistics.mass_sum += mass;
     statistics.mass_min = std::min(statistics.mass_min, mass);

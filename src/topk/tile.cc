@@ -122,7 +122,7 @@ void TilePart::UpdateErrors(const Call& call, const Workspace& work) {
   for (int64_t r = 0; r < n_f32_; ++r) {
     RowState& row = rows_[r];
     const float error = ScanError(work.queries + r * PadToLanes(d), work.magnitude, d, call.input.softcap);
-    if (!std::isfinite(error)) row.is_canonical = true;
+    if (IsTooCoarse(error)) row.is_canonical = true;
     if (!row.is_dense) row.candidates.SetError(error);
   }
 }

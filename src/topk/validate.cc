@@ -1,15 +1,13 @@
 #include "topk/validate.h"
 
 #include <cmath>
-#include <limits>
 #include <string>
 
 namespace topk {
 
 namespace {
 
-constexpr int64_t kMaxKeys = std::numeric_limits<KeyIndex>::max() - 1024;  // block loops count past the end
-constexpr int64_t kMaxRows = int64_t{1} << 40;                             // products of counts stay far from 2^63
+constexpr int64_t kMaxRows = int64_t{1} << 40;  // products of counts stay far from 2^63
 
 std::string Equals(const char* name, int64_t value) { return std::string(name) + "=" + std::to_string(value); }
 
@@ -50,8 +48,9 @@ Status CheckView(const char* name, const TensorView& view, int64_t d, bool used)
   const auto address = reinterpret_cast<uintptr_t>(view.data);
   if (address % alignment != 0 || view.token_stride % alignment != 0 || view.head_stride % alignment != 0 ||
       view.batch_stride % alignment != 0) {
-    return InvalidArgument(prefix + " is misaligned: its address and strides must be multiples of " +
-                           std::to_string(alignment) + " bytes");
+    return InvalidArgument(prefix +
+                           " is misaligned: its address and strides, which are in bytes, must be multiples of " +
+                           std::to_string(alignment));
   }
   return {};
 }

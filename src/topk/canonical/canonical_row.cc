@@ -16,6 +16,7 @@ namespace {
 class LogSum {
  public:
   void Add(double s) {
+    if (s == -std::numeric_limits<double>::infinity()) return;  // adds nothing; -inf - -inf would be NaN
     if (s > largest_) {
       sum_ *= std::exp(largest_ - s);
       largest_ = s;
@@ -94,6 +95,20 @@ CanonicalSelection SelectCanonically(const Call& call, const RowId& row, int64_t
   prune();
   std::sort(selected, selected + forced + count, [](const ScoredKey& a, const ScoredKey& b) { return a.key < b.key; });
   return {forced + count, all.Log()};
+}
+
+double LogSumExp(const ScoredKey* keys, int64_t count) {
+  LogSum sum;
+  for (int64_t j = 0; j < count; ++j) sum.Add(keys[j].score);
+  return sum.Log();
+}
+
+void SoftmaxCanonically(const ScoredKey* keys, int64_t count, double sink_logit, float* weights) {
+  double largest = sink_logit;
+  for (int64_t j = 0; j < count; ++j) largest = std::max(largest, keys[j].score);
+  double denominator = std::isinf(sink_logit) && sink_logit < 0 ? 0.0 : std::exp(sink_logit - largest);
+  for (int64_t j = 0; j < count; ++j) denominator += std::exp(keys[j].score - largest);
+  for (int64_t j = 0; j < count; ++j) weights[j] = static_cast<float>(std::exp(keys[j].score - largest) / denominator);
 }
 
 void AttendAllCanonically(const Call& call, const RowId& row, float* out) {

@@ -45,6 +45,10 @@ void AddMaskReference(DataType type, const uint8_t* mask, float slope, int64_t c
 float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap);
 float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap);
 
+// Whether scores with this error (which may be NaN) are of no use: their exponentials would be wrong by factors. Takes
+// scores of a million, which no trained model has; such rows are scored canonically.
+inline bool IsTooCoarse(float error) { return !(error < 4.0F); }
+
 }  // namespace topk
 
 #endif  // TOPK_SRC_SCAN_SCAN_H_
