@@ -5,8 +5,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <hwy/cache_control.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -22,14 +20,16 @@ using DF = hn::CappedTag<float, 8>;
 using VF = hn::Vec<DF>;
 constexpr int64_t kLanes = hn::MaxLanes(DF());  // no target here has vectors of a length unknown to the compiler
 
-// Rows of one head are strided, which hardware prefetchers follow badly: fetch the block after the next.
-constexpr int64_t kRowsAhead = 2 * kBlockKeys;
+// Rows of one head are strided, which hardware prefetchers follow badly: fetch them some blocks ahead.
+constexpr int64_t kRowsAhead = 4 * kBlockKeys;
 constexpr int64_t kCacheLine = 64;
 
 template <DataType kType>
 HWY_INLINE void FetchAhead(const TensorView& rows, const uint8_t* row, int64_t d) {
   const uint8_t* ahead = row + kRowsAhead * rows.token_stride;
-  for (int64_t byte = 0; byte < RowBytes(kType, d); byte += kCacheLine) hwy::Prefetch(ahead + byte);
+  for (int64_t byte = 0; byte < RowBytes(kType, d); byte += kCacheLine) {
+    __builtin_prefetch(ahead + byte, 0, 2);  // into L2, which has room for more misses at a time than L1
+  }
 }
 
 // Four vectors transposed within their 128-bit blocks: out[m] has number m of every block of a, b, c and d.
