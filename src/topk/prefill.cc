@@ -14,22 +14,22 @@ struct Prefill::Worker {
 };
 
 Prefill::Prefill(Carver& carver, const Call& call, int n_workers)
-    : call_(call), use_int8_(Int8Scan::Suits(call)), workers_(carver.Take<Worker>(n_workers)) {
-  if (use_int8_) keys_.emplace(carver, call, n_workers);
+    : call_(call), workers_(carver.Take<Worker>(n_workers)) {
+  if (Int8Scan::Suits(call)) keys_.emplace(carver, call, n_workers);
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
-    const Int8Scan int8 = use_int8_ ? Int8Scan::Take(carver, call) : Int8Scan();
+    const Int8Scan int8 = keys_ ? Int8Scan::Take(carver, call) : Int8Scan();
     if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, int8});
   }
 }
 
 void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const {
   const Tile tile = call_.TileAt(index);
-  worker.part.Start(call_, tile, nullptr, use_int8_);
-  if (use_int8_ &&
+  worker.part.Start(call_, tile, nullptr, keys_.has_value());
+  if (keys_ &&
       !worker.int8.Run(call_, tile.head_kv, keys_->HeadOf(tile.batch, tile.head_kv), worker.part.int8_rows())) {
     worker.part.ScanAllInF32();
   }
@@ -39,7 +39,7 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
 }
 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
-  if (use_int8_) keys_->Run(executor);
+  if (keys_) keys_->Run(executor);
   struct State {
     const Prefill& prefill;
     Statistics* statistics;

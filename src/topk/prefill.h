@@ -23,8 +23,7 @@ class Prefill {
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   const Call& call_;
-  bool use_int8_;
-  std::optional<QuantizedKeys> keys_;
+  std::optional<QuantizedKeys> keys_;  // if the call is scanned in int8
   Worker* workers_;
 };
 

@@ -36,8 +36,8 @@ class QuantizedKeys {
   }
 
  private:
-  void FindTransform(int64_t head, int worker) const;
-  void QuantizeBlocks(int64_t head, int64_t first_block, int64_t last_block, int32_t* magnitude, int worker) const;
+  void FindTransform(int64_t index, int worker) const;
+  void QuantizeBlocks(int64_t index, int64_t first_block, int64_t last_block, int32_t* magnitude, int worker) const;
   int64_t HeadCount() const { return call_.input.n_batch * call_.input.n_head_kv; }
 
   const Call& call_;

@@ -45,7 +45,7 @@ template <class FourDot, class Use>
 HWY_INLINE void DotTile(const int8_t* HWY_RESTRICT rows, const int32_t* HWY_RESTRICT sums, const uint8_t* const* keys,
                         int64_t d, Use&& use) {
   const DI di;
-  constexpr int64_t n = hn::MaxLanes(DI());
+  const auto n = static_cast<int64_t>(hn::Lanes(di));
   const int64_t row_bytes = GroupsOf(d) * kGroup;
   for (int64_t part = 0; part < kMaxLanes; part += n) {
     VI dot[kInt8Rows][kVectors];
@@ -58,7 +58,7 @@ HWY_INLINE void DotTile(const int8_t* HWY_RESTRICT rows, const int32_t* HWY_REST
         key[v] = hn::Load(di, reinterpret_cast<const int32_t*>(keys[v] + g * kGroupBytes) + part);
       }
       for (int r = 0; r < kInt8Rows; ++r) {
-        int32_t group;
+        int32_t group = 0;
         std::memcpy(&group, rows + r * row_bytes + g * kGroup, sizeof group);
         const VI query = hn::Set(di, group);
         for (int v = 0; v < kVectors; ++v) dot[r][v] = FourDot::Add(dot[r][v], key[v], query);

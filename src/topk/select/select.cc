@@ -150,7 +150,7 @@ int64_t ListKeysSimd(const uint64_t* HWY_RESTRICT survivors, int64_t stride, int
 #if HWY_TARGET <= HWY_AVX3
     // Branches that depend on the number of bits would cost more.
     const DI di;
-    constexpr int64_t n = hn::MaxLanes(DI());
+    const auto n = static_cast<int64_t>(hn::Lanes(di));
     const auto lane = hn::Iota(di, 0);
     for (int64_t j = 0; j < kBlockKeys; j += n, bits >>= n) {
       uint8_t mask_bytes[8];
