@@ -12,7 +12,7 @@ int RunBench(Arguments arguments) {
                   .example = "-m model.gguf -d 8192 -p 512 -n 32 --use_top_k_attention",
                   .entry = llama_bench,
                   .flash_attention = "1",
-                  .measures_many_runs = true},
+                  .timings = LlamaTimings::kNone},
                  arguments);
 }
 

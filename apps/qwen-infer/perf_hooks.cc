@@ -1,6 +1,7 @@
 #include "perf_hooks.h"
 
 #include <mutex>
+#include <string>
 #include <utility>
 
 #include "interpose.h"
@@ -16,8 +17,11 @@ struct Run {
   std::function<void()> on_reset;
   llama_context* context = nullptr;  // the main context while it lives
   bool any_context = false;          // there is or was one
+  bool any_context_starts = false;   // see StartRunWithAnyContext
   bool has_main = false;             // its timings were reset: later contexts (draft models) do not take its place
   Timings timings;                   // of the main context when it was freed
+  Timings start;                     // of the main context at RestartTimings; zeros if there was none
+  std::string failed_model;          // path of the last model if it could not be loaded
 };
 
 Run& TheRun() {
@@ -36,6 +40,20 @@ Timings TimingsOf(const llama_context* context) {
   return timings;
 }
 
+// Of the main context from its warm-up on. The mutex must be held.
+Timings AllTimings(const Run& run) {
+  if (run.context == nullptr) return run.timings;
+  const Timings timings = TimingsOf(run.context);
+  return timings.AnyTokens() ? timings : run.timings;
+}
+
+// The empty path: the last one was loaded.
+void SetFailedModel(const char* path) {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  run.failed_model = path;
+}
+
 void ContextCreated(llama_context* context) {
   Run& run = TheRun();
   const std::lock_guard lock(run.mutex);
@@ -51,6 +69,7 @@ void TimingsReset(llama_context* context) {
     run.context = context;
     run.has_main = true;
     run.timings = {};
+    run.start = {};
     callback = run.on_reset;
   }
   if (callback) callback();
@@ -76,30 +95,49 @@ void OnTimingsReset(std::function<void()> callback) {
 Timings RunTimings() {
   Run& run = TheRun();
   const std::lock_guard lock(run.mutex);
-  if (run.context == nullptr) return run.timings;
-  const Timings timings = TimingsOf(run.context);
-  return timings.AnyTokens() ? timings : run.timings;
+  const Timings all = AllTimings(run);
+  return {.prompt_tokens = all.prompt_tokens - run.start.prompt_tokens,
+          .prompt_seconds = all.prompt_seconds - run.start.prompt_seconds,
+          .generated_tokens = all.generated_tokens - run.start.generated_tokens,
+          .generation_seconds = all.generation_seconds - run.start.generation_seconds};
+}
+
+void RestartTimings() {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  run.start = AllTimings(run);
+}
+
+void StartRunWithAnyContext() {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  run.any_context_starts = true;
 }
 
 bool RunStarted() {
   Run& run = TheRun();
-  {
-    const std::lock_guard lock(run.mutex);
-    if (run.has_main) return true;
-  }
-  return RunTimings().AnyTokens();
+  const std::lock_guard lock(run.mutex);
+  return run.has_main || (run.any_context_starts && run.any_context) || AllTimings(run).AnyTokens();
 }
 
-bool AnyContextCreated() {
+std::string ModelThatFailed() {
   Run& run = TheRun();
   const std::lock_guard lock(run.mutex);
-  return run.any_context;
+  return run.failed_model;
 }
 
 }  // namespace qwen_infer
 
 // See interpose.h.
 extern "C" {
+
+llama_model* llama_model_load_from_file(const char* path, llama_model_params params) {
+  static auto* const kOriginal =
+      qwen_infer::Original<decltype(llama_model_load_from_file)>("llama_model_load_from_file");
+  llama_model* model = kOriginal(path, params);
+  qwen_infer::SetFailedModel(model == nullptr ? path : "");
+  return model;
+}
 
 llama_context* llama_init_from_model(llama_model* model, llama_context_params params) {
   static auto* const kOriginal = qwen_infer::Original<decltype(llama_init_from_model)>("llama_init_from_model");

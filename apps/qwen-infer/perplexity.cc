@@ -11,7 +11,8 @@ int RunPerplexity(Arguments arguments) {
       {.name = "perplexity",
        .summary = "measure how well the model predicts a text",
        .example = "-m model.gguf -f text.txt -c 4096 --chunks 1 --use_top_k_attention --top_k_attention_k 64",
-       .entry = llama_perplexity},
+       .entry = llama_perplexity,
+       .timings = LlamaTimings::kWrong},
       arguments);
 }
 

@@ -44,8 +44,7 @@ std::string ReportJson(const RunDescription& run) {
 ReportFile::ReportFile(std::string path, RunDescription run) : path_(std::move(path)), run_(std::move(run)) {}
 
 topk::Status ReportFile::Write() {
-  // Tools that measure many runs themselves have llama.cpp take no timings.
-  if (run_.report_timings ? !RunStarted() : !AnyContextCreated()) return {};
+  if (!RunStarted()) return {};
   const std::lock_guard lock(mutex_);
   return WriteFileAtomically(path_, ReportJson(run_));
 }

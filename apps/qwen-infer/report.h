@@ -15,7 +15,7 @@ struct RunDescription {
   std::string subcommand;            // "complete"
   std::string model;                 // as given on the command line; may be empty
   bool use_top_k_attention = false;  // else the report holds timings only
-  bool report_timings = true;        // false where the tool measures many runs and reports them itself
+  bool report_timings = true;        // false where llama.cpp's are not to be trusted, or it takes none
 };
 
 // Snapshot of the run so far, indented by two blanks, with a final newline. From any thread.
@@ -32,7 +32,7 @@ class ReportFile {
  public:
   ReportFile(std::string path, RunDescription run);
 
-  // Nothing happens before the model is loaded: a run that never began leaves no file.
+  // Nothing happens before the run has started (perf_hooks.h): a run that never began leaves no file.
   topk::Status Write();
 
  private:

@@ -3,8 +3,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <vector>
 
 #include "atomic_file.h"
@@ -27,13 +30,47 @@ ReportFile* g_report = nullptr;
 // One run a process.
 RunDescription g_run;
 
-void WriteReport() {
-  if (g_report == nullptr) return;
-  if (const topk::Status status = g_report->Write(); !status.ok()) PrintError(status.message());
+// Whether the tool has returned, with success.
+bool g_succeeded = false;
+
+// False, after a message, if the report could not be written.
+bool WriteReport() {
+  if (g_report == nullptr) return true;
+  const topk::Status status = g_report->Write();
+  if (!status.ok()) PrintError(status.message());
+  return status.ok();
 }
 
 // Tools that fail early return or exit while llama.cpp's log thread still has their last messages, the error among them.
 void FlushLog() { common_log_flush(common_log_main()); }
+
+// Why a file that llama.cpp could not load is no model, as far as that can be seen from outside.
+std::string WhyNoModel(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return "there is no such file";
+  if (std::filesystem::is_directory(path, error)) return "it is a directory";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return "it cannot be read";
+  constexpr std::string_view kMagic = "GGUF";
+  std::string start(kMagic.size(), '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start == kMagic ? "the file is damaged, or llama.cpp does not know its kind; its own messages tell more"
+                         : "it is not a GGUF file";
+}
+
+// The last word of a run that failed. The reason may have gone by far above, or into a log that the tool has silenced.
+void SayWhyItFailed() {
+  if (const std::string reason = LastError(); !reason.empty()) return PrintError("top-k attention: " + reason);
+  if (const std::string path = ModelThatFailed(); !path.empty()) {
+    PrintError("cannot load the model " + path + ": " + WhyNoModel(path));
+  }
+}
+
+void AtExit() {
+  FlushLog();
+  WriteReport();
+  if (!g_succeeded) SayWhyItFailed();
+}
 
 void PrintHelp(const Tool& tool) {
   std::cout << "qwen-infer " << tool.name << ": " << tool.summary << ". Example:\n  qwen-infer " << tool.name << " "
@@ -72,8 +109,8 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
 
 // Some models are computed without flash attention, whatever one asks for.
 void WarnIfUnused(const Tool& tool, int code) {
-  // Tools that measure many runs themselves have llama.cpp take no timings; if they succeed, they have computed.
-  const bool computed = RunTimings().AnyTokens() || (tool.measures_many_runs && code == kExitSuccess);
+  // Where llama.cpp takes no timings, a tool that succeeds has computed.
+  const bool computed = RunTimings().AnyTokens() || (tool.timings == LlamaTimings::kNone && code == kExitSuccess);
   if (!computed || Total(GetStatistics()).sums.rows > 0) return;
   std::cerr << "warning: top-k attention was not used, although tokens were computed: llama.cpp gave no attention of "
                "this model to it. All results are those of full attention.\n";
@@ -99,6 +136,13 @@ const RunDescription& CurrentRun() { return g_run; }
 
 void PrintError(std::string_view message) { std::cerr << "error: " << message << "\n"; }
 
+void EndNow(int code) {
+  FlushLog();
+  if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
+  std::fflush(nullptr);
+  std::_Exit(code);
+}
+
 int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   CommandLine line;
   topk::Status status = ParseCommandLine(arguments, line);
@@ -114,19 +158,21 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   g_run = {.subcommand = std::string(tool.name),
            .model = ModelPath(line.llama),
            .use_top_k_attention = line.use_top_k_attention,
-           .report_timings = !tool.measures_many_runs};
-  std::atexit(FlushLog);
+           .report_timings = tool.timings == LlamaTimings::kGood};
+  std::atexit(AtExit);
   if (line.use_top_k_attention) OnTimingsReset(ResetStatistics);  // the warm-up is no part of the run
-  if (!line.statistics_path.empty()) {
-    g_report = new ReportFile(line.statistics_path, g_run);
-    std::atexit(WriteReport);
-  }
+  if (tool.timings == LlamaTimings::kNone) StartRunWithAnyContext();
+  if (!line.statistics_path.empty()) g_report = new ReportFile(line.statistics_path, g_run);
   std::optional<InterruptCourier> courier;
-  if (g_report != nullptr && !tool.handles_interrupts) courier.emplace(WriteReport);
+  if (g_report != nullptr && !tool.handles_interrupts) courier.emplace([] { WriteReport(); });
 
-  const int code = CallEntry(tool, line.llama);
+  int code = CallEntry(tool, line.llama);
   FlushLog();
   if (line.use_top_k_attention) WarnIfUnused(tool, code);
+  if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
+  courier.reset();  // uses the report
+  g_report = nullptr;
+  g_succeeded = code == kExitSuccess;
   return code;
 }
 

@@ -10,10 +10,20 @@
 
 namespace qwen_infer {
 
-// Exit codes of our own; a tool's code is passed on.
+// Exit codes. A tool's own is passed on: llama.cpp's end with 1 after any failure, mistakes in llama.cpp's flags among
+// them, and llama-completion with 130 after Ctrl-C.
 inline constexpr int kExitSuccess = 0;
-inline constexpr int kExitFailure = 1;
-inline constexpr int kExitUsage = 2;  // the command line is wrong: nothing was done
+inline constexpr int kExitFailure = 1;  // also: the run succeeded, but its report could not be written
+inline constexpr int kExitUsage = 2;    // the subcommand or one of our flags is wrong: nothing was done
+
+// What llama.cpp's timings of a tool are worth.
+enum class LlamaTimings {
+  kGood,
+  // llama.cpp books a batch when it makes room for the batch's outputs if they are more than before, and that is before
+  // it computes it: in llama-perplexity thousands of tokens take no time.
+  kWrong,
+  kNone,  // llama-bench has it take none and measures by itself
+};
 
 // What sets one subcommand apart from another.
 struct Tool {
@@ -24,13 +34,17 @@ struct Tool {
   int (*entry)(int argc, char** argv) = nullptr;  // llama.cpp's, or one with its contract
 
   std::string_view flash_attention = "on";  // the value that -fa takes in this tool
-  bool measures_many_runs = false;          // llama-bench: the timings are in its own output
+  LlamaTimings timings = LlamaTimings::kGood;
   // The tool relies on SIGINT to interrupt a blocking read, and ends by itself; see interrupts.h.
   bool handles_interrupts = false;
 };
 
 // Parses our flags, prints help if asked, sets up the plugin, runs the tool and writes the report. Returns the exit code.
 int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
+
+// Writes the report and ends the process without waiting for its other threads: with `code`, or with kExitFailure if
+// only the report failed.
+[[noreturn]] void EndNow(int code);
 
 // The run that RunTool has begun, for its reports.
 const RunDescription& CurrentRun();

@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -63,6 +64,13 @@ ggml_status StatusFor(const topk::Status& status) {
   return status.code() == topk::StatusCode::kOutOfMemory ? GGML_STATUS_ALLOC_FAILED : GGML_STATUS_FAILED;
 }
 
+// Says why a computation failed, to ggml's log and to who asks later.
+ggml_status Fail(const std::string& message, ggml_status status = GGML_STATUS_FAILED) {
+  GGML_LOG_ERROR("%s: %s\n", kBackendName, message.c_str());
+  State::Instance().set_last_error(message);
+  return status;
+}
+
 ggml_status ComputeGraph(const BackendContext& context, ggml_cgraph* graph) {
   State& state = State::Instance();
   const std::shared_ptr<const Settings> settings = state.settings();
@@ -75,12 +83,10 @@ ggml_status ComputeGraph(const BackendContext& context, ggml_cgraph* graph) {
       return GGML_STATUS_ABORTED;
     }
     if (const char* reason = WhyUnsupported(node); reason != nullptr) {
-      GGML_LOG_ERROR("%s: can't compute %s: %s\n", kBackendName, ggml_op_desc(&node), reason);
-      return GGML_STATUS_FAILED;
+      return Fail(std::string("can't compute ") + ggml_op_desc(&node) + ": " + reason);
     }
     if (const topk::Status status = ComputeAttention(node, *settings, executor, state.statistics()); !status.ok()) {
-      GGML_LOG_ERROR("%s: %s\n", kBackendName, status.message().c_str());
-      return StatusFor(status);
+      return Fail(status.message(), StatusFor(status));
     }
   }
   return GGML_STATUS_SUCCESS;
@@ -90,8 +96,7 @@ ggml_status BackendGraphCompute(ggml_backend_t backend, ggml_cgraph* graph) {
   try {
     return ComputeGraph(ContextOf(backend), graph);
   } catch (const std::exception& error) {
-    GGML_LOG_ERROR("%s: %s\n", kBackendName, error.what());
-    return GGML_STATUS_FAILED;
+    return Fail(error.what());
   }
 }
 

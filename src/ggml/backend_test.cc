@@ -187,6 +187,8 @@ TEST_F(BackendTest, FailsWithLayerAndReasonWhenTheBudgetCoversAllKeysAndFallback
   EXPECT_TRUE(GetStatistics().empty());
   EXPECT_NE(log.text().find("TOPK: layer 3: "), std::string::npos) << log.text();
   EXPECT_NE(log.text().find("fallback"), std::string::npos) << log.text();
+  EXPECT_NE(log.text().find(LastError()), std::string::npos) << log.text();
+  EXPECT_NE(LastError().find("layer 3: "), std::string::npos) << LastError();
 }
 
 TEST_F(BackendTest, FailsInsteadOfAbortingOnAnOpThatItDidNotClaim) {

@@ -42,6 +42,8 @@ std::vector<LayerStatistics> GetStatistics() { return State::Instance().statisti
 
 void ResetStatistics() { State::Instance().statistics().Reset(); }
 
+std::string LastError() { return State::Instance().last_error(); }
+
 nlohmann::ordered_json CurrentStatisticsJson() { return StatisticsJson(CurrentSettings(), GetStatistics()); }
 
 }  // namespace qwen_infer

@@ -3,6 +3,7 @@
 #define QWEN_INFER_SRC_GGML_PLUGIN_H_
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,9 @@ Settings CurrentSettings();
 
 std::vector<LayerStatistics> GetStatistics();
 void ResetStatistics();
+
+// Why the last computation that failed did, as in ggml's log, which some tools silence; empty if none has failed.
+std::string LastError();
 
 // GetStatistics with the current settings, in the form that StatisticsJson (statistics.h) describes.
 nlohmann::ordered_json CurrentStatisticsJson();

@@ -15,6 +15,16 @@ std::shared_ptr<const Settings> State::settings() const {
   return settings_;
 }
 
+std::string State::last_error() const {
+  const std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+void State::set_last_error(std::string message) {
+  const std::lock_guard lock(mutex_);
+  last_error_ = std::move(message);
+}
+
 void State::set_settings(Settings settings) {
   auto next = std::make_shared<const Settings>(std::move(settings));
   const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 
 #include "settings.h"
 #include "statistics.h"
@@ -19,11 +20,16 @@ class State {
   std::shared_ptr<const Settings> settings() const;
   void set_settings(Settings settings);
 
+  // Why the last computation that failed did; empty if none has.
+  std::string last_error() const;
+  void set_last_error(std::string message);
+
   StatisticsBook& statistics() { return statistics_; }
 
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
+  std::string last_error_;
   StatisticsBook statistics_;
 };
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 import subprocess
 from collections.abc import Callable
@@ -54,8 +55,7 @@ FILES = {
 
 def assert_refused(result, model: Path, report_path: Path) -> None:
     assert 0 < result.returncode < 128, f"exit code {result.returncode}: {result.stderr[-2000:]}"
-    assert model.name in result.stderr
-    assert "error" in result.stderr or "failed" in result.stderr
+    assert re.fullmatch(rf"error: cannot load the model {re.escape(str(model))}: .+", result.stderr.splitlines()[-1])
     assert list(report_path.parent.glob("report*")) == []
 
 

@@ -179,6 +179,13 @@ def test_full_attention_reports_timings_alone(
     assert "total" not in report
 
 
+def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(run: Run, model_path: Path) -> None:
+    # A device that can be opened and takes nothing.
+    result = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, "--top_k_attention_stats", "/dev/full")
+    assert result.returncode == 1
+    assert result.stderr.count("error: cannot write /dev/full: No space left on device") == 1
+
+
 def test_no_fallback_refuses_a_pass_that_saves_nothing(run: Run, model_path: Path, prompt_file: Path) -> None:
     short = run("complete", "-m", model_path, "-p", "Hello", *GREEDY, USE, "--top_k_attention_no_fallback")
     assert 0 < short.returncode < 128

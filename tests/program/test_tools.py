@@ -54,6 +54,27 @@ def test_bench_measures_with_flash_attention(
         assert report["total"]["rows"] > 0
 
 
+def test_bench_says_why_it_failed(run: Run, model_path: Path) -> None:
+    """llama-bench silences ggml's log, where the plugin has given the reason."""
+    result = run("bench", "-m", model_path, "-p", 16, "-n", 0, "-r", 1, USE, "--top_k_attention_no_fallback")
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith("error: top-k attention: layer 0: k=256 covers all keys")
+
+
+def test_perplexity_reports_no_timings(
+    run: Run, model_path: Path, long_text_file: Path, report_path: Path, read_report: ReadReport
+) -> None:
+    """llama.cpp's own are wrong there: batches are booked before they are computed."""
+    result = run(
+        *("perplexity", "-m", model_path, "-f", long_text_file, "-c", 256, "--chunks", 1, USE),
+        *("--top_k_attention_stats", report_path),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    report = read_report()
+    assert report["total"]["rows"] > 0
+    assert report["timings"] is None
+
+
 def test_an_interrupted_perplexity_leaves_its_report(
     start: Start, model_path: Path, long_text_file: Path, report_path: Path, read_report: ReadReport
 ) -> None:
