@@ -2,9 +2,12 @@
 // route of one's own. One model a process: llama-server's router mode is not here.
 #include <signal.h>
 
+#include <atomic>
+#include <chrono>
 #include <clocale>
 #include <cstdint>
 #include <exception>
+#include <future>
 #include <string>
 #include <utility>
 
@@ -68,6 +71,12 @@ bool ResolveModel(common_params& params) {
   return !params.model.path.empty();
 }
 
+constexpr int kMaxPort = 65535;
+
+// How long a stop may take. Requests that wait for the model end within one second; this is for what does not: the pass
+// of a long prompt, a client that has sent half a request.
+constexpr std::chrono::seconds kStopPatience{2};
+
 // From the parsed command line to the end of the server. Returns the exit code.
 int Serve(common_params& params) {
   if (!ResolveModel(params)) return kExitFailure;
@@ -77,18 +86,20 @@ int Serve(common_params& params) {
   server_mcp mcp;
   server_context context;
   server_routes routes(params, context);
+  std::atomic<bool> stopping = false;
   server_tools tools;
   server_http_context http;
   if (!http.init(params)) return kExitFailure;
   try {
     mcp.start(params);
-    RegisterRoutes(params, routes, tools, mcp, http);
+    RegisterRoutes(params, routes, tools, mcp, stopping, http);
   } catch (const std::exception& error) {
     PrintError(std::string("cannot set up the tools: ") + error.what());
     return kExitFailure;
   }
 
   const auto stop = [&] {
+    stopping = true;
     server_stream_session_manager_stop();  // wakes readers that wait for more
     http.stop();
     context.terminate();
@@ -100,14 +111,20 @@ int Serve(common_params& params) {
     stop();
     return kExitFailure;
   }
+  // Loading has decoded some tokens: to warm up, and to try out what the model's memory can do.
+  llama_perf_context_reset(context.get_llama_context());
   routes.update_meta(context);
   http.is_ready.store(true);
   for (const std::string& address : http.listening_addresses) LOG_INF("listening on %s\n", address.c_str());
-  {
-    const InterruptListener listener([&] { context.terminate(); });
-    context.start_loop();  // until terminated
-  }
+  std::promise<void> stopped;
+  const InterruptListener listener([&] {
+    stopping = true;
+    context.terminate();
+    if (stopped.get_future().wait_for(kStopPatience) == std::future_status::timeout) EndNow(kExitSuccess);
+  });
+  context.start_loop();  // until terminated
   stop();
+  stopped.set_value();
   return kExitSuccess;
 }
 
@@ -119,6 +136,11 @@ int ServeMain(int argc, char** argv) {
   common_params params;
   params.cors_origins = "localhost";  // llama-server's default, any page of the web, is --cors-origins '*'
   if (!common_params_parse(argc, argv, params, LLAMA_EXAMPLE_SERVER)) return kExitFailure;
+  if (params.port < 0 || params.port > kMaxPort) {
+    PrintError("--port " + std::to_string(params.port) + " is not from 0 (any free one) to " +
+               std::to_string(kMaxPort));
+    return kExitUsage;
+  }
   llama_backend_init();
   llama_numa_init(params.numa);
   server_stream_session_manager_start();

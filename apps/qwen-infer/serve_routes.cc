@@ -2,13 +2,17 @@
 
 #include <strings.h>
 
+#include <algorithm>
+#include <atomic>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "perf_hooks.h"
 #include "plugin.h"
 #include "report.h"
 #include "run.h"
@@ -100,6 +104,7 @@ server_http_res_ptr GetStatisticsReport(const server_http_req& /*request*/) {
 
 server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
   ResetStatistics();
+  RestartTimings();
   return JsonAnswer("{\"success\": true}\n");
 }
 
@@ -115,27 +120,92 @@ std::string_view HeaderValue(const server_http_req& request, const char* name) {
   return {};
 }
 
+// Whether "host[:port]" is of this machine.
+bool IsLocalHost(std::string_view host_and_port) {
+  const bool is_ipv6 = host_and_port.starts_with('[');
+  const std::string host(host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':')));
+  return strcasecmp(host.c_str(), "localhost") == 0 || host == "127.0.0.1" || host == "[::1]";
+}
+
 // Whether "scheme://host[:port]" is of this machine.
 bool IsLocalOrigin(std::string_view origin) {
   const size_t scheme_end = origin.find("://");
-  if (scheme_end == std::string_view::npos) return false;
-  const std::string_view host_and_port = origin.substr(scheme_end + 3);
-  const bool is_ipv6 = host_and_port.starts_with('[');
-  const std::string_view host =
-      host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':'));
-  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+  return scheme_end != std::string_view::npos && IsLocalHost(origin.substr(scheme_end + 3));
 }
 
-// A handler that refuses foreign pages and turns exceptions into answers.
-Handler Guarded(Handler handler, bool local_origins_only) {
-  return [handler = std::move(handler), local_origins_only](const server_http_req& request) -> server_http_res_ptr {
-    const std::string_view origin = HeaderValue(request, "Origin");
-    if (local_origins_only && !origin.empty() && !IsLocalOrigin(origin)) {
-      return ErrorAnswer("origin '" + std::string(origin) + "' is not local; --cors-origins allows others",
-                         ERROR_TYPE_PERMISSION);
+// Whether an address to listen on is reached from this machine alone.
+bool IsLoopback(const std::string& address) {
+  return address == "localhost" || address == "::1" || address.starts_with("127.");
+}
+
+// Which requests are answered at all.
+struct Policy {
+  bool local_origins_only = false;
+  bool local_hosts_only = false;
+  const std::atomic<bool>* stopping = nullptr;
+};
+
+server_http_res_ptr AnswerStopping() { return ErrorAnswer("the server is shutting down", ERROR_TYPE_UNAVAILABLE); }
+
+// What the policy says against a request; null if it is to be answered.
+server_http_res_ptr Refuse(const Policy& policy, const server_http_req& request) {
+  if (*policy.stopping) return AnswerStopping();
+  const std::string_view origin = HeaderValue(request, "Origin");
+  if (policy.local_origins_only && !origin.empty() && !IsLocalOrigin(origin)) {
+    return ErrorAnswer("origin '" + std::string(origin) + "' is not local; --cors-origins allows others",
+                       ERROR_TYPE_PERMISSION);
+  }
+  const std::string_view host = HeaderValue(request, "Host");
+  if (policy.local_hosts_only && !host.empty() && !IsLocalHost(host)) {
+    return ErrorAnswer("host '" + std::string(host) + "' is not local; --host or --cors-origins allows others",
+                       ERROR_TYPE_PERMISSION);
+  }
+  return nullptr;
+}
+
+// The answer of one of llama.cpp's handlers, which ends early when the server stops. A handler that waits for the model
+// asks its request once a second whether the client has gone; when the server stops, the request says so. llama.cpp's
+// answers refer to their request while they are streamed, so both live here.
+class StoppableAnswer : public server_http_res {
+ public:
+  StoppableAnswer(const server_http_req& request, const std::atomic<bool>& stopping)
+      : should_stop_([&stopping, client_gone = request.should_stop] { return stopping || client_gone(); }),
+        request_{request.params, request.headers, request.path, request.query_string,
+                 request.body,   request.files,   should_stop_} {}
+
+  // Throws what the handler throws. To be called once.
+  void Ask(const Handler& handler) {
+    answer_ = handler(request_);
+    status = answer_->status;
+    content_type = answer_->content_type;
+    headers = answer_->headers;
+    if (answer_->is_stream()) {
+      next = [this](std::string& chunk) { return answer_->next(chunk); };
+    } else {
+      data = std::move(answer_->data);
     }
+  }
+
+  void on_complete() override { answer_->on_complete(); }
+
+ private:
+  const std::function<bool()> should_stop_;
+  const server_http_req request_;
+  server_http_res_ptr answer_;  // after what it refers to
+};
+
+// A handler that keeps to the policy and turns exceptions into answers.
+Handler Guarded(Handler handler, const Policy& policy) {
+  return [handler = std::move(handler), policy](const server_http_req& request) -> server_http_res_ptr {
+    if (server_http_res_ptr refusal = Refuse(policy, request)) return refusal;
     try {
-      return handler(request);
+      auto answer = std::make_unique<StoppableAnswer>(request, *policy.stopping);
+      answer->Ask(handler);
+      // What llama.cpp's handlers leave for a client that has gone.
+      if (*policy.stopping && !answer->is_stream() && answer->data.empty()) return AnswerStopping();
+      return answer;
+    } catch (const common_json_error& error) {  // of the request: answers are written in a way that cannot fail
+      return ErrorAnswer(error.what(), ERROR_TYPE_INVALID_REQUEST);
     } catch (const std::invalid_argument& error) {
       return ErrorAnswer(error.what(), ERROR_TYPE_INVALID_REQUEST);
     } catch (const std::exception& error) {
@@ -149,10 +219,14 @@ Handler Guarded(Handler handler, bool local_origins_only) {
 }  // namespace
 
 void RegisterRoutes(const common_params& params, const server_routes& routes, server_tools& tools, server_mcp& mcp,
-                    const server_http_context& http) {
-  const bool local_origins_only = params.cors_origins == "localhost";
-  const auto add = [&http, local_origins_only](Method method, const char* path, Handler handler) {
-    Handler guarded = Guarded(std::move(handler), local_origins_only);
+                    const std::atomic<bool>& stopping, const server_http_context& http) {
+  Policy policy;
+  policy.local_origins_only = params.cors_origins == "localhost";
+  policy.local_hosts_only =
+      policy.local_origins_only && std::all_of(params.hostnames.begin(), params.hostnames.end(), IsLoopback);
+  policy.stopping = &stopping;
+  const auto add = [&http, &policy](Method method, const char* path, Handler handler) {
+    Handler guarded = Guarded(std::move(handler), policy);
     switch (method) {
       case Method::kGet: return http.get(path, guarded);
       case Method::kPost: return http.post(path, guarded);

@@ -2,6 +2,8 @@
 #ifndef QWEN_INFER_APPS_SERVE_ROUTES_H_
 #define QWEN_INFER_APPS_SERVE_ROUTES_H_
 
+#include <atomic>
+
 struct common_params;
 struct server_http_context;
 struct server_mcp;
@@ -14,9 +16,13 @@ namespace qwen_infer {
 // llama.cpp's tools throws if they are misconfigured.
 //
 // Unless the user names other origins (--cors-origins), a request that a web page of another machine makes is refused
-// with 403: a browser would keep the answer from that page, but only after the model has done the work.
+// with 403: a browser would keep the answer from that page, but only after the model has done the work. If the server
+// listens on loopback addresses alone, so is a request to any other name than theirs (Host): it comes from a page whose
+// name was made to resolve to this machine.
+//
+// Once `stopping` is set, requests are answered with 503, those that wait for the model within a second.
 void RegisterRoutes(const common_params& params, const server_routes& routes, server_tools& tools, server_mcp& mcp,
-                    const server_http_context& http);
+                    const std::atomic<bool>& stopping, const server_http_context& http);
 
 }  // namespace qwen_infer
 

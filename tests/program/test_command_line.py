@@ -163,6 +163,13 @@ def test_an_unwritable_report_is_refused_before_the_run(run: Run, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_serve_refuses_ports_that_do_not_exist(run: Run, port: int) -> None:
+    result = run("serve", *MISSING_MODEL, "--port", port)
+    assert result.returncode == 2
+    assert f"--port {port} is not from 0 (any free one) to 65535" in result.stderr
+
+
 def test_serve_without_a_model_says_so(run: Run) -> None:
     result = run("serve")
     assert result.returncode == 1

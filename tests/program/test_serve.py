@@ -110,6 +110,17 @@ def complete(server: Server, prompt: str, n_predict: int = 8) -> Json:
     return body
 
 
+def test_a_fresh_server_has_seen_nothing(qwen_infer: Path, model_path: Path) -> None:
+    fresh = serve(qwen_infer, model_path, "--use_top_k_attention")
+    try:
+        report = fresh.statistics()
+        assert report["total"]["rows"] == 0
+        assert report["layers"] == []
+        assert report["timings"] is None
+    finally:
+        end(fresh)
+
+
 def test_completes(server: Server) -> None:
     body = complete(server, "1, 2, 3, 4, 5, 6,")
     assert "7" in body["content"]
@@ -149,11 +160,18 @@ def test_statistics_grow_with_every_request(server: Server, long_text: str) -> N
 
 def test_statistics_can_be_reset(server: Server) -> None:
     complete(server, "some tokens")
-    assert server.statistics()["total"]["rows"] > 0
+    before = server.statistics()
+    assert before["total"]["rows"] > 0
+    assert before["timings"]["generated_tokens"] > 0
     status, _, body = server.request("POST", "/topk/stats/reset")
     assert (status, body) == (200, {"success": True})
-    assert server.statistics()["total"]["rows"] == 0
-    assert server.statistics()["layers"] == []
+    after = server.statistics()
+    assert after["total"]["rows"] == 0
+    assert after["layers"] == []
+    assert after["timings"] is None
+    complete(server, "1 2 3 4 5 6 7 8", n_predict=4)
+    # The last token is sampled and not decoded.
+    assert server.statistics()["timings"]["generated_tokens"] == 3
 
 
 def test_listens_on_loopback_only(server: Server) -> None:
@@ -195,6 +213,43 @@ def test_pages_of_other_machines_may_not(server: Server, origin: str) -> None:
     assert "access-control-allow-origin" not in headers
 
 
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8080", "[::1]", "[::1]:8080"])
+def test_requests_to_local_names_are_answered(server: Server, host: str) -> None:
+    assert server.request("GET", "/topk/stats", headers={"Host": host})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["example.com", "localhost.example.com:8080", "127.0.0.1.example.com", "[::1", "10.0.0.1"]
+)
+def test_requests_to_other_names_are_refused(server: Server, host: str) -> None:
+    """A page that has its own name resolve to this machine is no foreign origin to its browser."""
+    for method, path, body in (("GET", "/topk/stats", None), ("POST", "/completion", {"prompt": "x", "n_predict": 1})):
+        status, _, answer = server.request(method, path, body, {"Host": host})
+        assert status == 403
+        assert host in answer["error"]["message"]
+
+
+def test_other_names_may_be_allowed(qwen_infer: Path, model_path: Path) -> None:
+    open_to_all = serve(qwen_infer, model_path, "--cors-origins", "*")
+    try:
+        assert open_to_all.request("GET", "/topk/stats", headers={"Host": "example.com"})[0] == 200
+    finally:
+        end(open_to_all)
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b"no json", b"[1, 2]", b'{"prompt": 3}', b"\xff"])
+@pytest.mark.parametrize("path", ["/completion", "/v1/chat/completions"])
+def test_a_body_that_is_no_request_is_the_clients_mistake(server: Server, path: str, body: bytes) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert json.loads(response.read())["error"]["message"]
+        assert response.status == 400
+    finally:
+        connection.close()
+
+
 def test_bad_requests_are_refused_and_the_server_lives_on(server: Server) -> None:
     status, _, body = server.request("POST", "/v1/chat/completions", {"messages": "none"})
     assert 400 <= status < 500
@@ -224,6 +279,43 @@ def test_ends_cleanly_on_a_signal(
     finally:
         end(server)
     assert read_report()["total"]["rows"] > 0
+
+
+def http_request(path: str, body: Json, *headers: str) -> bytes:
+    content = json.dumps(body).encode()
+    lines = (f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(content)}", *headers, "", "")
+    return "\r\n".join(lines).encode() + content
+
+
+ENDLESS = {"prompt": "1 2 3 4", "n_predict": 100_000, "ignore_eos": True}
+UNDER_WAY = {
+    "waiting": http_request("/completion", ENDLESS),
+    "streaming": http_request("/completion", ENDLESS | {"stream": True}),
+    "streaming_to_be_resumed": http_request("/completion", ENDLESS | {"stream": True}, "X-Conversation-Id: a"),
+    "half_sent": http_request("/completion", ENDLESS)[:-10],
+}
+
+
+@pytest.mark.parametrize("name", UNDER_WAY)
+def test_a_signal_ends_it_with_a_request_under_way(
+    qwen_infer: Path, model_path: Path, report_path: Path, read_report: ReadReport, name: str
+) -> None:
+    server = serve(qwen_infer, model_path, "--use_top_k_attention", "--top_k_attention_stats", report_path)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
+            client.sendall(UNDER_WAY[name])
+            while name != "half_sent" and server.statistics()["total"]["rows"] == 0:
+                time.sleep(0.05)
+            server.process.send_signal(signal.SIGTERM)
+            # Twice what it takes, for loaded machines; a server that waits for its clients takes for ever.
+            assert server.process.wait(timeout=6) == 0
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+    finally:
+        end(server)
+    if name == "waiting":
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"shutting down" in answer
+    assert read_report()["subcommand"] == "serve"
 
 
 def test_without_our_flags_the_statistics_are_those_of_full_attention(qwen_infer: Path, model_path: Path) -> None:
