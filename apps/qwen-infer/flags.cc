@@ -1,7 +1,6 @@
 #include "flags.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -27,23 +26,13 @@ std::string ValueName(const topk::OptionField& field) {
   return std::string(field.type);
 }
 
-// "k=256,temperature=1" as a map.
-std::map<std::string, std::string, std::less<>> Pairs(const std::string& text) {
-  std::map<std::string, std::string, std::less<>> pairs;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    const size_t equals = text.find('=', begin);
-    pairs[text.substr(begin, equals - begin)] = text.substr(equals + 1, end - equals - 1);
-    begin = end + 1;
-  }
-  return pairs;
-}
-
 // The flag or switch that sets a field. An on/off field becomes the switch that leaves its default.
 Flag FlagOfField(const topk::OptionField& field) {
   const std::string name(field.name);
+  // The plugin's defaults, which come from measurements, are not the kernel library's.
+  std::string default_value = DefaultValue(name);
   if (field.type == "bool") {
-    const bool off = field.default_value == "off";
+    const bool off = default_value == "off";
     return {.kind = off ? Kind::kSwitchOn : Kind::kSwitchOff,
             .name = std::string(kPrefix) + (off ? "_" : "_no_") + name,
             .setting = name,
@@ -57,7 +46,7 @@ Flag FlagOfField(const topk::OptionField& field) {
           .setting = name,
           .value_name = ValueName(field),
           .range = std::string(field.range),
-          .default_value = std::string(field.default_value),
+          .default_value = std::move(default_value),
           .sentence = std::string(field.sentence)};
 }
 
@@ -70,18 +59,13 @@ std::vector<Flag> MakeFlags() {
                    .range = "",
                    .default_value = "",
                    .sentence = "attend to the k best keys of each query only; turns flash attention on"});
-  // The plugin's defaults, which come from measurements, are not the kernel library's.
-  const auto defaults = Pairs(topk::FormatOptions(DefaultOptions()));
-  for (topk::OptionField field : topk::OptionFields()) {
-    if (const auto found = defaults.find(field.name); found != defaults.end()) field.default_value = found->second;
-    flags.push_back(FlagOfField(field));
-  }
+  for (const topk::OptionField& field : topk::OptionFields()) flags.push_back(FlagOfField(field));
   flags.push_back({.kind = Kind::kSetting,
                    .name = std::string(kPrefix) + "_dense_layers",
                    .setting = "dense_layers",
                    .value_name = "N",
                    .range = "0 to " + std::to_string(kMaxLayer + 1),
-                   .default_value = "0",
+                   .default_value = DefaultValue("dense_layers"),
                    .sentence = "the first N layers keep full attention"});
   flags.push_back({.kind = Kind::kLayers,
                    .name = std::string(kPrefix) + "_layers",
@@ -124,12 +108,22 @@ std::optional<bool> ParseSwitchValue(const std::string& value) {
   return std::nullopt;
 }
 
-topk::Status UnknownFlag(std::string_view argument, std::string_view name) {
+// The long prefix that most flags share says nothing about which of them is meant: only what follows is compared.
+std::string NearestFlag(std::string_view name) {
+  const std::string prefix = std::string(kPrefix) + "_";
+  const size_t shared = name.starts_with(prefix) ? prefix.size() : 0;
   std::vector<std::string_view> known;
-  for (const Flag& flag : TopKFlags()) known.push_back(flag.name);
+  for (const Flag& flag : TopKFlags()) {
+    if (shared == 0 || flag.name.starts_with(prefix)) known.push_back(std::string_view(flag.name).substr(shared));
+  }
+  const std::string_view nearest = NearestName(name.substr(shared), known);
+  return nearest.empty() ? "" : std::string(name.substr(0, shared)) + std::string(nearest);
+}
+
+topk::Status UnknownFlag(std::string_view argument, std::string_view name) {
   std::string message = "there is no flag " + std::string(argument);
-  const std::string_view nearest = NearestName(name, known);
-  if (!nearest.empty()) message += "; did you mean --" + std::string(nearest) + "?";
+  const std::string nearest = NearestFlag(name);
+  if (!nearest.empty()) message += "; did you mean --" + nearest + "?";
   return topk::InvalidArgument(message + " --help lists the flags");
 }
 
@@ -151,11 +145,6 @@ std::optional<Argument> AsOurs(std::string_view text) {
   return argument;
 }
 
-void AddSetting(std::string_view pairs, CommandLine& out) {
-  if (!out.settings.empty()) out.settings += ",";
-  out.settings += pairs;
-}
-
 // What a value must be: "an integer from 1 to 4096", "off, sampled or exact".
 std::string Expected(const Flag& flag) {
   if (flag.value_name == "N") return "an integer from " + flag.range;
@@ -167,28 +156,30 @@ topk::Status RefuseValue(std::string_view argument, const std::string& value, st
   return topk::InvalidArgument(std::string(argument) + ": '" + value + "' is not " + std::string(expected));
 }
 
+// Reads "k@0-1=1024,window@23=64".
+topk::Status ApplyLayers(const Flag& flag, const std::string& list, Settings& settings) {
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    const std::string item = list.substr(begin, end - begin);
+    // Without layers it would be another flag's business.
+    if (item.find('@') == std::string::npos) return RefuseValue("--" + flag.name, item, Expected(flag));
+    if (const topk::Status status = ParseSetting(item, settings); !status.ok()) {
+      return topk::InvalidArgument("--" + flag.name + ": '" + item + "': " + status.message());
+    }
+    begin = end + 1;
+  }
+  return {};
+}
+
 // Reads a flag that takes a value.
 topk::Status ApplyValue(const Flag& flag, const std::string& value, CommandLine& out) {
-  const std::string pairs = flag.kind == Kind::kLayers ? value : flag.setting + "=" + value;
-  if (flag.kind == Kind::kStatistics) {
-    if (value.empty()) return topk::InvalidArgument("--" + flag.name + " needs a file name");
-    out.statistics_path = value;
-    return {};
+  if (flag.kind == Kind::kLayers) return ApplyLayers(flag, value, out.settings);
+  if (flag.kind == Kind::kSetting) {
+    const topk::Status status = ParseSetting(flag.setting + "=" + value, out.settings);
+    return status.ok() ? status : RefuseValue("--" + flag.name, value, Expected(flag));
   }
-  if (flag.kind == Kind::kLayers && pairs.find('@') == std::string::npos) {
-    return RefuseValue("--" + flag.name, value, Expected(flag));
-  }
-  // A comma would smuggle in further settings, under this flag's name.
-  if (flag.kind == Kind::kSetting && value.find(',') != std::string::npos) {
-    return RefuseValue("--" + flag.name, value, Expected(flag));
-  }
-  if (flag.kind == Kind::kSetting && flag.setting != "dense_layers") {
-    topk::TopKOptions scratch;
-    if (topk::Status status = topk::SetOption(scratch, flag.setting, value); !status.ok()) {
-      return RefuseValue("--" + flag.name, value, Expected(flag));
-    }
-  }
-  AddSetting(pairs, out);
+  if (value.empty()) return topk::InvalidArgument("--" + flag.name + " needs a file name");
+  out.statistics_path = value;
   return {};
 }
 
@@ -202,17 +193,40 @@ topk::Status ApplySwitch(std::string_view text, const Flag& flag, bool positive,
     out.use_top_k_attention = state;
     return {};
   }
-  if (flag.setting == "fallback") out.fallback = state;
-  AddSetting(flag.setting + (state ? "=on" : "=off"), out);
-  return {};
+  return ParseSetting(flag.setting + (state ? "=on" : "=off"), out.settings);
 }
 
-// Values that are fine one by one may still exclude each other. The plugin's message ends with its own list of
-// settings, which is not the one that a user of flags needs.
-topk::Status CheckTogether(std::string_view pairs) {
-  Settings settings;
-  const topk::Status status = ParseSettings(pairs, settings);
-  return status.ok() ? status : topk::InvalidArgument(status.message().substr(0, status.message().find('\n')));
+// "max_k=256 is below k=512" with the flags that set them.
+std::string WithFlagNames(std::string text) {
+  for (const Flag& flag : TopKFlags()) {
+    if (flag.setting.empty()) continue;
+    const std::string pair = flag.setting + "=";
+    for (size_t at = 0; (at = text.find(pair, at)) != std::string::npos;) {
+      const bool whole_word = at == 0 || text[at - 1] == ' ';
+      const std::string replacement = whole_word ? "--" + flag.name + "=" : pair;
+      text.replace(at, pair.size(), replacement);
+      at += replacement.size();
+    }
+  }
+  return text;
+}
+
+// What -fa is given: one value, or in llama-bench a list each of whose values is measured.
+struct FlashAttentionValues {
+  bool any_off = false;
+  bool all_known = true;
+};
+
+FlashAttentionValues ReadFlashAttentionValues(const std::string& text) {
+  FlashAttentionValues values;
+  const std::string list = text + ",";
+  for (size_t begin = 0, end = 0; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
+    const std::string value = list.substr(begin, end - begin);
+    const bool off = common_arg_utils::is_falsey(value);
+    values.any_off |= off;
+    values.all_known &= off || common_arg_utils::is_truthy(value) || common_arg_utils::is_autoy(value);
+  }
+  return values;
 }
 
 }  // namespace
@@ -255,42 +269,44 @@ topk::Status ParseCommandLine(std::span<const std::string_view> arguments, Comma
     return topk::InvalidArgument(first_setting + " has no effect on full attention: add --" + std::string(kUse) +
                                  ", or leave it out");
   }
-  return CheckTogether(out.settings);
+  // Values that are fine one by one may still exclude each other.
+  const topk::Status status = out.settings.Validate();
+  return status.ok() ? status : topk::InvalidArgument(WithFlagNames(status.message()));
 }
 
 topk::Status ForceFlashAttention(std::string_view on, const char* environment, std::vector<std::string>& llama) {
-  constexpr std::string_view kWhy =
-      " turns flash attention off, which --use_top_k_attention needs: leave one of the two out";
+  constexpr std::string_view kWhy = " turns flash attention off, which --use_top_k_attention needs: ";
+  constexpr std::string_view kLeaveOut = "leave one of the two out";
   if (environment != nullptr && common_arg_utils::is_falsey(environment)) {
-    return topk::InvalidArgument("LLAMA_ARG_FLASH_ATTN=" + std::string(environment) + std::string(kWhy));
+    return topk::InvalidArgument("LLAMA_ARG_FLASH_ATTN=" + std::string(environment) + std::string(kWhy) +
+                                 std::string(kLeaveOut));
   }
-  std::vector<std::string> rest;
+  // First, so that they cannot become the value of a flag that lacks its own.
+  std::vector<std::string> forced = {"-fa", std::string(on)};
   for (size_t i = 0; i < llama.size(); ++i) {
-    const std::string& flag = llama[i];
-    const bool is_flash_attention = flag == "-fa" || flag == "--flash-attn" || flag == "--flash_attn";
-    if (!is_flash_attention || i + 1 == llama.size()) {
-      rest.push_back(flag);
+    const std::string& argument = llama[i];
+    const size_t equals = argument.find('=');
+    const std::string flag = argument.substr(0, equals);
+    const bool has_value = equals != std::string::npos || i + 1 < llama.size();
+    if (!has_value || (flag != "-fa" && flag != "--flash-attn" && flag != "--flash_attn")) {
+      forced.push_back(argument);
       continue;
     }
-    // llama-bench takes a list and measures each of its values.
-    bool understood = true;
-    const std::string list = llama[i + 1] + ",";
-    for (size_t begin = 0, end = 0; (end = list.find(',', begin)) != std::string::npos; begin = end + 1) {
-      const std::string value = list.substr(begin, end - begin);
-      if (common_arg_utils::is_falsey(value)) {
-        return topk::InvalidArgument(flag + " " + llama[i + 1] + std::string(kWhy));
-      }
-      understood &= common_arg_utils::is_truthy(value) || common_arg_utils::is_autoy(value);
+    const std::string value = equals != std::string::npos ? argument.substr(equals + 1) : llama[i + 1];
+    const FlashAttentionValues values = ReadFlashAttentionValues(value);
+    if (values.any_off) {
+      const std::string given = equals != std::string::npos ? argument : flag + " " + value;
+      const bool is_list = value.find(',') != std::string::npos;
+      return topk::InvalidArgument(given + std::string(kWhy) +
+                                   std::string(is_list ? "make two runs, one with each" : kLeaveOut));
     }
-    if (understood) {
-      ++i;  // replaced by the pair below
+    if (values.all_known && equals == std::string::npos) {
+      ++i;  // replaced by the pair at the front
     } else {
-      rest.push_back(flag);  // llama.cpp says what is wrong with the value
+      forced.push_back(argument);  // llama.cpp says what is wrong with it
     }
   }
-  rest.emplace_back("-fa");
-  rest.emplace_back(on);
-  llama = std::move(rest);
+  llama = std::move(forced);
   return {};
 }
 

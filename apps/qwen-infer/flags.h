@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "settings.h"
 #include "topk/status.h"
 
 namespace qwen_infer {
@@ -41,8 +42,7 @@ bool IsTopKFlag(std::string_view argument);
 
 struct CommandLine {
   bool use_top_k_attention = false;
-  bool fallback = true;            // --top_k_attention_no_fallback clears it
-  std::string settings;            // "k=32,sparse=on,k@0-1=1024": for the plugin
+  Settings settings;               // for the plugin
   std::string statistics_path;     // empty: none wanted
   std::vector<std::string> llama;  // the arguments left for llama.cpp, in order
 };
@@ -53,8 +53,8 @@ struct CommandLine {
 topk::Status ParseCommandLine(std::span<const std::string_view> arguments, CommandLine& out);
 
 // Makes llama.cpp's arguments ask for flash attention, the only form of attention that the plugin can take over. `on` is
-// the value to pass ("on", for llama-bench "1"); `environment` is the value of LLAMA_ARG_FLASH_ATTN or null. Refuses if
-// the user asked for attention without it, in any of llama.cpp's spellings.
+// the value to pass ("on", for llama-bench "1"), in front of all others; `environment` is the value of
+// LLAMA_ARG_FLASH_ATTN or null. Refuses if the user asked for attention without it, in any of llama.cpp's spellings.
 topk::Status ForceFlashAttention(std::string_view on, const char* environment, std::vector<std::string>& llama);
 
 // The value of a flag of llama.cpp's, the last one if it is repeated; empty if it is absent. `names`: its spellings.

@@ -30,14 +30,6 @@ std::string ErrorOf(std::vector<std::string_view> arguments) {
   return ParseCommandLine(arguments, line).message();
 }
 
-// The plugin's reading of the parsed flags.
-Settings SettingsOf(const CommandLine& line) {
-  Settings settings;
-  const topk::Status status = ParseSettings(line.settings, settings);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return settings;
-}
-
 void ExpectContains(const std::string& text, std::string_view part) {
   EXPECT_NE(text.find(part), std::string::npos) << "'" << part << "' is not in '" << text << "'";
 }
@@ -57,7 +49,7 @@ TEST(FlagsTest, UnderscoresAndDashesAndEqualsMeanTheSame) {
     const CommandLine line = ParseOrFail(arguments);
     EXPECT_TRUE(line.use_top_k_attention);
     EXPECT_TRUE(line.llama.empty());
-    EXPECT_EQ(SettingsOf(line).options.k, 32);
+    EXPECT_EQ(line.settings.options.k, 32);
   }
 }
 
@@ -81,9 +73,9 @@ TEST(FlagsTest, EveryDefaultThatHelpShowsIsThePluginsDefault) {
 }
 
 TEST(FlagsTest, SwitchesTakeNoValueButAnEqualsSign) {
-  EXPECT_TRUE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse"})).options.sparse);
-  EXPECT_FALSE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse=off"})).options.sparse);
-  EXPECT_FALSE(SettingsOf(ParseOrFail({"--use_top_k_attention", "--top_k_attention_no_sparse"})).options.sparse);
+  EXPECT_TRUE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse"}).settings.options.sparse);
+  EXPECT_FALSE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_sparse=off"}).settings.options.sparse);
+  EXPECT_FALSE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_no_sparse"}).settings.options.sparse);
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_sparse=maybe"}), "'maybe' is not on or off");
 }
 
@@ -91,22 +83,21 @@ TEST(FlagsTest, NoFallbackIsTheOppositeOfFallback) {
   for (const char* flag :
        {"--top_k_attention_no_fallback", "--top-k-attention-no-fallback=true", "--top_k_attention_fallback=off"}) {
     const CommandLine line = ParseOrFail({"--use_top_k_attention", flag});
-    EXPECT_FALSE(line.fallback) << flag;
-    EXPECT_FALSE(SettingsOf(line).options.fallback) << flag;
+    EXPECT_FALSE(line.settings.options.fallback) << flag;
   }
-  EXPECT_TRUE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_fallback"}).fallback);
+  EXPECT_TRUE(ParseOrFail({"--use_top_k_attention", "--top_k_attention_fallback"}).settings.options.fallback);
 }
 
 TEST(FlagsTest, LaterFlagsOverrideEarlierOnes) {
   const CommandLine line =
       ParseOrFail({"--use_top_k_attention", "--top_k_attention_k", "32", "--top_k_attention_k", "64"});
-  EXPECT_EQ(SettingsOf(line).options.k, 64);
+  EXPECT_EQ(line.settings.options.k, 64);
 }
 
 TEST(FlagsTest, SettingsOfSingleLayersReachThoseLayers) {
   const CommandLine line = ParseOrFail({"--use_top_k_attention", "--top_k_attention_k=64", "--top_k_attention_layers",
                                         "k@0-1=1024,sinks@3=8", "--top_k_attention_dense_layers", "1"});
-  const Settings settings = SettingsOf(line);
+  const Settings settings = line.settings;
   EXPECT_EQ(settings.dense_layers, 1);
   EXPECT_EQ(settings.ForLayer(1, 4096).k, 1024);
   EXPECT_EQ(settings.ForLayer(2, 4096).k, 64);
@@ -124,12 +115,26 @@ TEST(FlagsTest, BadValuesAreNamedWithTheirRange) {
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_dense_layers=-1"}), "dense_layers");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k=5"}), "'k=5'");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k@5-2=5"}), "k@5-2=5");
-  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k@5=0"}), "k@5=0");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers", "k@3=1,k@5=0"}), "'k@5=0'");
+}
+
+TEST(FlagsTest, ErrorsNameTheFlagAndNotThePluginsSetting) {
+  for (const auto& arguments : std::initializer_list<std::vector<std::string_view>>{
+           {"--top_k_attention_dense_layers=x"},
+           {"--top_k_attention_layers=k@a=1"},
+           {"--top_k_attention_layers=colour@3=1"},
+           {"--top_k_attention_min_mass=0.9", "--top_k_attention_k=512", "--top_k_attention_max_k=256"}}) {
+    std::vector<std::string_view> with_use = {"--use_top_k_attention"};
+    with_use.insert(with_use.end(), arguments.begin(), arguments.end());
+    const std::string_view flag = arguments.back().substr(0, arguments.back().find('='));
+    EXPECT_EQ(ErrorOf(with_use).find(flag), 0U) << ErrorOf(with_use);
+  }
 }
 
 TEST(FlagsTest, AValueCannotSmuggleInOtherSettings) {
   EXPECT_FALSE(ErrorOf({"--use_top_k_attention", "--top_k_attention_k=32,sinks=4"}).empty());
   EXPECT_FALSE(ErrorOf({"--use_top_k_attention", "--top_k_attention_dense_layers=1,k=3"}).empty());
+  EXPECT_FALSE(ErrorOf({"--use_top_k_attention", "--top_k_attention_layers=k@3=4,k=3"}).empty());
 }
 
 TEST(FlagsTest, ValuesThatExcludeEachOtherAreRefused) {
@@ -160,6 +165,10 @@ TEST(FlagsTest, AMissingValueIsAnError) {
 TEST(FlagsTest, AnUnknownFlagOfOursSuggestsTheNearest) {
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_temprature", "1"}),
                  "did you mean --top_k_attention_temperature?");
+  for (const char* flag : {"--top_k_attention_banana", "--top_k_attention_colour=3"}) {
+    const std::string message = ErrorOf({"--use_top_k_attention", flag});
+    EXPECT_EQ(message.find("did you mean"), std::string::npos) << message;
+  }
   ExpectContains(ErrorOf({"--use_top_k_attentions"}), "did you mean --use_top_k_attention?");
   EXPECT_FALSE(ErrorOf({"--top_k_attention"}).empty());
 }
@@ -180,8 +189,14 @@ TEST(FlagsTest, FlashAttentionIsForcedOn) {
     std::vector<std::string> llama = {"-m", "x"};
     llama.insert(llama.end(), given.begin(), given.end());
     ASSERT_TRUE(ForceFlashAttention("on", "auto", llama).ok());
-    EXPECT_EQ(llama, (std::vector<std::string>{"-m", "x", "-fa", "on"}));
+    EXPECT_EQ(llama, (std::vector<std::string>{"-fa", "on", "-m", "x"}));
   }
+}
+
+TEST(FlagsTest, TheForcedPairDoesNotBecomeTheValueOfAnotherFlag) {
+  std::vector<std::string> llama = {"-m"};
+  ASSERT_TRUE(ForceFlashAttention("on", nullptr, llama).ok());
+  EXPECT_EQ(llama, (std::vector<std::string>{"-fa", "on", "-m"}));
 }
 
 TEST(FlagsTest, AskingForAttentionWithoutFlashIsAnError) {
@@ -191,7 +206,13 @@ TEST(FlagsTest, AskingForAttentionWithoutFlashIsAnError) {
       const topk::Status status = ForceFlashAttention("on", nullptr, llama);
       EXPECT_FALSE(status.ok()) << flag << " " << value;
       ExpectContains(status.message(), std::string(flag) + " " + value);
+      const bool is_list = std::string_view(value).find(',') != std::string_view::npos;
+      ExpectContains(status.message(), is_list ? "make two runs" : "leave one of the two out");
     }
+    std::vector<std::string> llama = {std::string(flag) + "=off"};
+    const topk::Status status = ForceFlashAttention("on", nullptr, llama);
+    EXPECT_FALSE(status.ok()) << flag;
+    ExpectContains(status.message(), std::string(flag) + "=off turns flash attention off");
   }
   std::vector<std::string> llama;
   EXPECT_FALSE(ForceFlashAttention("on", "off", llama).ok());
@@ -199,9 +220,14 @@ TEST(FlagsTest, AskingForAttentionWithoutFlashIsAnError) {
 }
 
 TEST(FlagsTest, AnUnknownFlashAttentionValueIsLeftForLlamaToRefuse) {
-  std::vector<std::string> llama = {"-fa", "maybe"};
-  ASSERT_TRUE(ForceFlashAttention("on", nullptr, llama).ok());
-  EXPECT_EQ(llama, (std::vector<std::string>{"-fa", "maybe", "-fa", "on"}));
+  for (const auto& given :
+       std::initializer_list<std::vector<std::string>>{{"-fa", "maybe"}, {"-fa=on"}, {"-fa=maybe"}, {"-fa"}}) {
+    std::vector<std::string> llama = given;
+    ASSERT_TRUE(ForceFlashAttention("on", nullptr, llama).ok());
+    std::vector<std::string> expected = {"-fa", "on"};
+    expected.insert(expected.end(), given.begin(), given.end());
+    EXPECT_EQ(llama, expected);
+  }
 }
 
 TEST(FlagsTest, ReadsTheLastValueOfALlamaFlag) {

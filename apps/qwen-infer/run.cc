@@ -99,7 +99,7 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   if (!status.ok()) return status;
   unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
   // The warm-up decodes two tokens, fewer than any budget worth checking.
-  if (!line.fallback) line.llama.emplace_back("--no-warmup");
+  if (!line.settings.options.fallback) line.llama.insert(line.llama.begin(), "--no-warmup");
   if (std::getenv("TOPK_ATTENTION") != nullptr) {
     std::cerr << "note: TOPK_ATTENTION is for unmodified llama.cpp programs; here the --top_k_attention flags decide\n";
   }

@@ -3,7 +3,6 @@
 #include <ggml.h>
 
 #include <cstring>
-#include <limits>
 #include <optional>
 
 namespace qwen_infer {
@@ -59,8 +58,8 @@ constexpr Fact kFacts[] = {
      [](const ggml_tensor& op) { return IsKeyOrValue(*V(op)); }},
     {"q and k differ in head size", [](const ggml_tensor& op) { return Q(op)->ne[0] == K(op)->ne[0]; }},
     {"k and v differ in the number of keys", [](const ggml_tensor& op) { return K(op)->ne[1] == V(op)->ne[1]; }},
-    {"there are 2^31 keys or more",
-     [](const ggml_tensor& op) { return K(op)->ne[1] <= std::numeric_limits<topk::KeyIndex>::max(); }},
+    {"there are more keys than the kernels count (topk::kMaxKeys)",
+     [](const ggml_tensor& op) { return K(op)->ne[1] <= topk::kMaxKeys; }},
     {"k and v differ in the number of heads", [](const ggml_tensor& op) { return K(op)->ne[2] == V(op)->ne[2]; }},
     {"the query heads are no multiple of the KV heads",
      [](const ggml_tensor& op) { return K(op)->ne[2] > 0 && Q(op)->ne[2] > 0 && Q(op)->ne[2] % K(op)->ne[2] == 0; }},

@@ -72,6 +72,14 @@ TEST_F(OpTest, RefusesHeadCountsThatDoNotFit) {
   EXPECT_NE(Why(op).find("no multiple"), std::string::npos);
 }
 
+TEST_F(OpTest, RefusesMoreKeysThanTheKernelsCount) {
+  ggml_tensor* op = New();
+  op->src[1]->ne[1] = op->src[2]->ne[1] = topk::kMaxKeys;
+  EXPECT_EQ(Why(op), "");
+  op->src[1]->ne[1] = op->src[2]->ne[1] = topk::kMaxKeys + 1;
+  EXPECT_NE(Why(op).find("more keys"), std::string::npos);
+}
+
 TEST_F(OpTest, RefusesMasksThatDoNotCoverTheScores) {
   const auto why = [&](ggml_type type, int64_t n_key, int64_t n_query, int64_t n_head) {
     ggml_tensor* op = New();

@@ -59,34 +59,6 @@ Status ParseLayers(std::string_view text, LayerOverride& item) {
   return {};
 }
 
-// Reads one "name=value" or "name@layers=value".
-Status ParseItem(std::string_view text, Settings& settings) {
-  const size_t equals = text.find('=');
-  if (equals == std::string_view::npos) {
-    return InvalidArgument(text.empty() ? "an item between two commas is empty" : "it is not of the form name=value");
-  }
-  const std::string_view key = Trim(text.substr(0, equals));
-  const std::string_view value = Trim(text.substr(equals + 1));
-  const size_t at = key.find('@');
-  const std::string_view name = Trim(key.substr(0, at));
-
-  if (name == kDenseLayers) {
-    if (at != std::string_view::npos) return InvalidArgument("dense_layers itself says which layers: it takes no @");
-    const std::optional<int> layers = ParseLayer(value, kMaxLayer + 1);
-    if (!layers) return RefuseDenseLayers(value);
-    settings.dense_layers = *layers;
-    return {};
-  }
-  if (at == std::string_view::npos) return topk::SetOption(settings.options, name, value);
-
-  LayerOverride item{0, 0, std::string(name), std::string(value)};
-  if (Status status = ParseLayers(Trim(key.substr(at + 1)), item); !status.ok()) return status;
-  topk::TopKOptions scratch;
-  if (Status status = topk::SetOption(scratch, name, value); !status.ok()) return status;
-  settings.overrides.push_back(std::move(item));
-  return {};
-}
-
 void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options) {
   for (const LayerOverride& item : overrides) {
     if (layer < item.first || layer > item.last) continue;
@@ -103,6 +75,18 @@ topk::TopKOptions DefaultOptions() {
   options.crossover = kDefaultCrossover;
   options.mass = topk::MassMode::kSampled;
   return options;
+}
+
+std::string DefaultValue(std::string_view name) {
+  // Commas before every name and after every value.
+  std::string text = ",";
+  text.append(FormatSettings(Settings())).append(",");
+  std::string key = ",";
+  key.append(name).append("=");
+  const size_t begin = text.find(key);
+  if (begin == std::string::npos) return {};
+  const size_t value = begin + key.size();
+  return text.substr(value, text.find(',', value) - value);
 }
 
 Status Settings::Validate() const {
@@ -135,6 +119,33 @@ topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key) const {
   return of_layer;
 }
 
+Status ParseSetting(std::string_view item, Settings& settings) {
+  const size_t equals = item.find('=');
+  if (equals == std::string_view::npos) {
+    return InvalidArgument(item.empty() ? "an item between two commas is empty" : "it is not of the form name=value");
+  }
+  const std::string_view key = Trim(item.substr(0, equals));
+  const std::string_view value = Trim(item.substr(equals + 1));
+  const size_t at = key.find('@');
+  const std::string_view name = Trim(key.substr(0, at));
+
+  if (name == kDenseLayers) {
+    if (at != std::string_view::npos) return InvalidArgument("dense_layers itself says which layers: it takes no @");
+    const std::optional<int> count = ParseLayer(value, kMaxLayer + 1);
+    if (!count) return RefuseDenseLayers(value);
+    settings.dense_layers = *count;
+    return {};
+  }
+  if (at == std::string_view::npos) return topk::SetOption(settings.options, name, value);
+
+  LayerOverride layers{0, 0, std::string(name), std::string(value)};
+  if (Status status = ParseLayers(Trim(key.substr(at + 1)), layers); !status.ok()) return status;
+  topk::TopKOptions scratch;
+  if (Status status = topk::SetOption(scratch, name, value); !status.ok()) return status;
+  settings.overrides.push_back(std::move(layers));
+  return {};
+}
+
 Status ParseSettings(std::string_view text, Settings& settings) {
   Settings parsed = settings;
   const auto refuse = [](std::string_view part, const Status& status) {
@@ -145,7 +156,7 @@ Status ParseSettings(std::string_view text, Settings& settings) {
   for (std::string_view rest = text; !Trim(text).empty();) {
     const size_t comma = rest.find(',');
     const std::string_view item = Trim(rest.substr(0, comma));
-    if (Status status = ParseItem(item, parsed); !status.ok()) return refuse(item, status);
+    if (Status status = ParseSetting(item, parsed); !status.ok()) return refuse(item, status);
     if (comma == std::string_view::npos) break;
     rest.remove_prefix(comma + 1);
   }
@@ -168,23 +179,18 @@ std::string FormatSettings(const Settings& settings) {
 
 std::string SettingsHelp() {
   std::string help = "Allowed settings, as in \"k=256,sinks=4,dense_layers=2,k@4=1024,window@6-9=128\":";
-  const auto add = [&help](std::string_view name, std::string_view type, std::string_view range, std::string_view value,
+  const auto add = [&help](std::string_view name, std::string_view type, std::string_view range,
                            std::string_view sentence) {
     help.append("\n  ").append(name).append(": ");
     // The ranges of the other types say it all: "on or off".
     if (type == "integer" || type == "number") help.append(type).append(", ");
-    help.append(range).append(" (default ").append(value).append("): ").append(sentence);
+    help.append(range).append(" (default ").append(DefaultValue(name)).append("): ").append(sentence);
   };
-  const std::string crossover = std::to_string(DefaultOptions().crossover);
   for (const topk::OptionField& field : topk::OptionFields()) {
-    // What the plugin does without settings, where that is not what the library does.
-    std::string_view value = field.default_value;
-    if (field.name == "crossover") value = crossover;
-    if (field.name == "mass") value = "sampled";
-    add(field.name, field.type, field.range, value, field.sentence);
+    add(field.name, field.type, field.range, field.sentence);
     if (!field.off_sentence.empty()) help.append("; off: ").append(field.off_sentence);
   }
-  add(kDenseLayers, "integer", DenseLayersRange(), "0", "layers below this one keep all keys");
+  add(kDenseLayers, "integer", DenseLayersRange(), "layers below this one keep all keys");
   help += "\nEach of them but dense_layers also takes a layer or a range of layers: k@4=1024, k@0-1=1024.";
   return help;
 }

@@ -30,6 +30,9 @@ inline constexpr int64_t kDefaultCrossover = 1024;
 // What a plugin without settings does: k = 256, mass sampled, dense below kDefaultCrossover.
 topk::TopKOptions DefaultOptions();
 
+// What a setting is without being set, in its text form; empty if there is no setting of that name.
+std::string DefaultValue(std::string_view name);
+
 // "name=value" for the layers first to last.
 struct LayerOverride {
   int first = 0;
@@ -56,6 +59,10 @@ struct Settings {
 // unknown, unparsable or out of range: the message names the bad part and ends with SettingsHelp(). `settings` is
 // unchanged on error.
 topk::Status ParseSettings(std::string_view text, Settings& settings);
+
+// Reads one item of the text form on top of `settings`. The message gives the reason alone, and what the settings are
+// together is not checked.
+topk::Status ParseSetting(std::string_view item, Settings& settings);
 
 // The text form of all settings; ParseSettings reads it back.
 std::string FormatSettings(const Settings& settings);

@@ -142,5 +142,21 @@ TEST(Validate, RefusesWhatTheTextFormCouldNotSay) {
   EXPECT_TRUE(Settings().Validate().ok());
 }
 
+TEST(SettingsHelp, ShowsTheDefaultOfEverySetting) {
+  const std::string help = SettingsHelp();
+  for (const topk::OptionField& field : topk::OptionFields()) {
+    Settings settings;
+    const std::string value = DefaultValue(field.name);
+    ASSERT_TRUE(ParseSetting(std::string(field.name) + "=" + value, settings).ok()) << field.name;
+    EXPECT_EQ(FormatSettings(settings), FormatSettings(Settings())) << field.name;
+    const size_t line = help.find("\n  " + std::string(field.name) + ": ");
+    ASSERT_NE(line, std::string::npos) << field.name;
+    EXPECT_LT(help.find("(default " + value + ")", line), help.find('\n', line + 1)) << field.name;
+  }
+  EXPECT_EQ(DefaultValue("crossover"), std::to_string(kDefaultCrossover));
+  EXPECT_EQ(DefaultValue("dense_layers"), "0");
+  EXPECT_EQ(DefaultValue("colour"), "");
+}
+
 }  // namespace
 }  // namespace qwen_infer
