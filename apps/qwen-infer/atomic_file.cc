@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <memory>
 #include <system_error>
 
 namespace qwen_infer {
@@ -14,11 +13,6 @@ namespace qwen_infer {
 namespace fs = std::filesystem;
 
 namespace {
-
-struct FileCloser {
-  void operator()(std::FILE* file) const { std::fclose(file); }
-};
-using File = std::unique_ptr<std::FILE, FileCloser>;
 
 topk::Status CannotWrite(const std::string& path, const char* reason) {
   return topk::InvalidArgument("cannot write " + path + ": " + reason);
@@ -33,13 +27,18 @@ bool IsSpecialFile(const fs::path& path) {
 // Where the content goes before the rename: in the directory of the file itself, for a rename stays on one file system.
 fs::path TemporaryPath(const fs::path& target) { return target.string() + "." + std::to_string(::getpid()) + ".tmp"; }
 
+// Whether fsync had nothing to do, as for a pipe or a terminal.
+bool CannotBeSynced(int error) { return error == EINVAL || error == ENOTSUP; }
+
 topk::Status WriteAndSync(const fs::path& path, std::string_view content, const std::string& shown) {
-  const File file(std::fopen(path.c_str(), "wb"));
+  std::FILE* file = std::fopen(path.c_str(), "wb");
   if (file == nullptr) return CannotWrite(shown, std::strerror(errno));
-  if (std::fwrite(content.data(), 1, content.size(), file.get()) != content.size() || std::fflush(file.get()) != 0) {
-    return CannotWrite(shown, std::strerror(errno));
-  }
-  return {};
+  // On the disk before the rename: else a power cut may leave an empty file in the place of the old one.
+  const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size() &&
+                       std::fflush(file) == 0 && (::fsync(::fileno(file)) == 0 || CannotBeSynced(errno));
+  int error = written ? 0 : errno;
+  if (std::fclose(file) != 0 && error == 0) error = errno;
+  return error == 0 ? topk::Status() : CannotWrite(shown, std::strerror(error));
 }
 
 // The file that `path` stands for: links are followed, also to a file that does not exist yet.

@@ -72,6 +72,12 @@ TEST_F(AtomicFileTest, WritesToAPipeWithoutReplacingIt) {
   close(ends[1]);
 }
 
+TEST_F(AtomicFileTest, SaysWhyADeviceTookNothing) {
+  ASSERT_TRUE(CheckWritable("/dev/full").ok());
+  const topk::Status status = WriteFileAtomically("/dev/full", "x");
+  EXPECT_EQ(status.message(), "cannot write /dev/full: No space left on device");
+}
+
 TEST_F(AtomicFileTest, NamesThePathThatCannotBeWritten) {
   const std::string missing = Path("missing/a.json");
   for (const topk::Status& status : {CheckWritable(missing), WriteFileAtomically(missing, "x")}) {
