@@ -85,6 +85,7 @@ ggml_status ComputeGraph(const BackendContext& context, ggml_cgraph* graph) {
     if (const char* reason = WhyUnsupported(node); reason != nullptr) {
       return Fail(std::string("can't compute ") + ggml_op_desc(&node) + ": " + reason);
     }
+    state.any_attention = true;
     if (const topk::Status status = ComputeAttention(node, *settings, executor, state.statistics()); !status.ok()) {
       return Fail(status.message(), StatusFor(status));
     }
@@ -139,6 +140,7 @@ ggml_backend_t DeviceInitBackend(ggml_backend_dev_t device, const char* /*params
     auto context = std::make_unique<BackendContext>();
     auto backend = std::make_unique<ggml_backend>();
     *backend = {Guid(), BackendInterface(), device, context.get()};
+    State::Instance().any_context = true;
     context.release();  // NOLINT(bugprone-unused-return-value): the backend has it
     return backend.release();
   } catch (const std::exception& error) {

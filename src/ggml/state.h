@@ -2,6 +2,7 @@
 #ifndef QWEN_INFER_SRC_GGML_STATE_H_
 #define QWEN_INFER_SRC_GGML_STATE_H_
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -23,6 +24,10 @@ class State {
   // Why the last computation that failed did; empty if none has.
   std::string last_error() const;
   void set_last_error(std::string message);
+
+  // Whether a context was made that could give us attention, and whether one ever did; statistics may be reset.
+  std::atomic<bool> any_context = false;
+  std::atomic<bool> any_attention = false;
 
   StatisticsBook& statistics() { return statistics_; }
 

@@ -66,7 +66,18 @@ def test_bad_settings_are_refused_with_the_allowed_keys(
     assert "loaded TOPK backend" not in output
     # What the program itself says, and what it then runs on.
     assert "failed to initialize backend" in output
+    assert "TOPK: continuing WITHOUT top-k attention" in output
     assert "TOPK" not in run.stdout
+
+
+@pytest.mark.parametrize(("flash_attention", "unused"), [("0", True), ("1", False)])
+def test_says_at_the_end_if_it_got_no_attention(
+    bin_dir: Path, plugin: Path, model_path: Path, flash_attention: str, unused: bool
+) -> None:
+    command = [bin_dir / "llama-bench", "-m", model_path, "-fa", flash_attention, "-p", "8", "-n", "0", "-r", "1"]
+    run = subprocess.run(command, env=environment(plugin), capture_output=True, text=True, check=False)
+    assert run.returncode == 0
+    assert ("TOPK: got no attention to compute; run with -fa on" in run.stderr) == unused
 
 
 @contextmanager
