@@ -31,10 +31,11 @@ case "${1:-}" in
   *) die "unknown argument '$1'; see ./demo.sh --help" "$EXIT_USAGE" ;;
 esac
 
+results="$BUILD_DIR/demo"
+rm -rf "$results"  # of an earlier demo: no mistaking them for this one's
 "$ROOT/scripts/setup.sh"
 model="$("$ROOT/scripts/fetch_model.sh")"
 
-results="$BUILD_DIR/demo"
 mkdir -p "$results"
 {
   printf 'Read this source code of the Python standard library.\n\n'
@@ -47,7 +48,6 @@ mkdir -p "$results"
 answer() {
   local name=$1
   shift
-  rm -f "$results/$name.json"
   "$BUILD_DIR/bin/qwen-infer" complete --model "$model" --file "$results/prompt.txt" --no-escape \
     --conversation --single-turn --no-display-prompt --ctx-size "$CONTEXT" --predict "$MAX_ANSWER" \
     --temp 0 --seed 1 --threads "$(nproc)" --flash-attn on --verbosity 1 \

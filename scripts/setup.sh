@@ -27,6 +27,12 @@ END
 esac
 
 scripts="$ROOT/scripts"
+# What the user names is looked at before minutes are spent.
+model_step="model (480 MB)"
+if [[ -n "${QWEN_INFER_MODEL:-}" ]]; then
+  "$scripts/fetch_model.sh" >/dev/null
+  model_step="model"
+fi
 step 1/5 "system packages"
 "$scripts/install_packages.sh" build
 step_done
@@ -36,7 +42,7 @@ step_done
 step 3/5 "llama.cpp source (74 MB)"
 llama_cpp="$("$scripts/fetch_llama_cpp.sh")"
 step_done "$llama_cpp"
-step 4/5 "model (480 MB)"
+step 4/5 "$model_step"
 model="$("$scripts/fetch_model.sh")"
 step_done "$model"
 step 5/5 "build (minutes the first time)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,14 +107,22 @@ def test_parts_that_do_not_add_up_are_deleted(with_model: Checkout) -> None:
 
 def test_model_of_the_user_is_taken(with_model: Checkout, tmp_path: Path) -> None:
     mine = tmp_path / "mine.gguf"
-    mine.write_bytes(b"GGUF\0\0")
+    mine.write_bytes(b"GGUF" + struct.pack("<I", 3) + b"\0\0")
     run = with_model.run("fetch_model.sh", QWEN_INFER_MODEL=str(mine))
     assert (run.returncode, run.stdout) == (0, f"{mine}\n")
     assert not with_model.cache.exists()
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(None, "there is no such file"), (b"PK\3\4", "not a GGUF file"), (b"", "not a GGUF file")]
+    ("content", "message"),
+    [
+        (None, "there is no such file"),
+        (b"PK\3\4", "not a GGUF file"),
+        (b"", "not a GGUF file"),
+        (b"GGUF", "has GGUF version none"),
+        (b"GGUF" + struct.pack("<I", 1), "has GGUF version 1, llama.cpp reads 2 to 3"),
+        (b"GGUF" + struct.pack(">I", 3), "has GGUF version 50331648"),
+    ],
 )
 def test_bad_model_of_the_user_is_refused(
     with_model: Checkout, tmp_path: Path, content: bytes | None, message: str

@@ -175,6 +175,14 @@ def test_cache_that_cmake_refuses_is_started_anew(buildable: Checkout) -> None:
     assert build == "build"
 
 
+def test_a_bad_model_of_the_user_is_refused_before_anything_is_done(checkout: Checkout) -> None:
+    checkout.stub("g++", NO_COMPILER)
+    run = checkout.run("setup.sh", QWEN_INFER_MODEL="/nowhere.gguf")
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: QWEN_INFER_MODEL=/nowhere.gguf: there is no such file")
+    assert "system packages" not in run.stderr
+
+
 @pytest.mark.parametrize("script", ["demo.sh", "test.sh", "scripts/setup.sh"])
 def test_help_needs_no_set_up(repository: Path, script: str) -> None:
     for flag in ("--help", "-h"):
