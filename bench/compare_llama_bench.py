@@ -22,8 +22,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def run_llama_bench(binaries: Path, arguments: list[str], settings: str | None) -> dict[str, float]:
-    """Tokens/s by test, such as "pp512 @ d8192". settings: TOPK_ATTENTION of the plugin; None: without it."""
+def run_llama_bench(binaries: Path, arguments: list[str], settings: str | None) -> tuple[dict[str, float], str]:
+    """Tokens/s by test, such as "pp512 @ d8192", and llama.cpp's version.
+
+    settings: TOPK_ATTENTION of the plugin; None: without it.
+    """
     environment = {k: v for k, v in os.environ.items() if k not in ("GGML_BACKEND_PATH", "TOPK_ATTENTION")}
     if settings is not None:
         environment["GGML_BACKEND_PATH"] = str(binaries / "libggml-topk.so")
@@ -32,13 +35,14 @@ def run_llama_bench(binaries: Path, arguments: list[str], settings: str | None) 
     run = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"{' '.join(command)} failed with {run.returncode}:\n{run.stderr[-2000:]}")
+    tests = json.loads(run.stdout)
     results = {}
-    for test in json.loads(run.stdout):
+    for test in tests:
         if (settings is not None) != ("TOPK" in test["backends"]):
             sys.exit(f"llama-bench ran on {test['backends']}: the plugin was {'not ' if settings else ''}used")
         name = f"pp{test['n_prompt']}" if test["n_prompt"] else f"tg{test['n_gen']}"
         results[f"{name} @ d{test['n_depth']}"] = test["avg_ts"]
-    return results
+    return results, f"llama.cpp commit {tests[0]['build_commit']} (build {tests[0]['build_number']})"
 
 
 def processor() -> str:
@@ -86,12 +90,13 @@ def main() -> None:
     rounds: list[tuple[dict[str, float], dict[str, float]]] = []
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}: stock, then top-k", file=sys.stderr, flush=True)
-        stock = run_llama_bench(options.binaries, arguments, None)
-        rounds.append((stock, run_llama_bench(options.binaries, arguments, options.settings)))
+        stock, version = run_llama_bench(options.binaries, arguments, None)
+        topk, _ = run_llama_bench(options.binaries, arguments, options.settings)
+        rounds.append((stock, topk))
 
     command = f"python3 bench/compare_llama_bench.py --model {Path(options.model).name} --depths {options.depths}"
     print(f"`{command} --rounds {options.rounds} --threads {options.threads} --settings {options.settings}`  ")
-    print(f"{datetime.date.today()}; {processor()}; llama.cpp v0.5.0; medians of {options.rounds} rounds\n")
+    print(f"{datetime.date.today()}; {processor()}; {version}; medians of {options.rounds} rounds\n")
     print("| test | stock, tokens/s | top-k, tokens/s | ratio (min - max) |")
     print("|---|---:|---:|---:|")
     stock = {test: statistics.median(a[test] for a, _ in rounds) for test in rounds[0][0]}
