@@ -94,7 +94,7 @@ def test_bench_refuses_a_list_that_turns_flash_attention_off(run: Run) -> None:
 def test_a_flag_without_its_value_takes_none_of_ours(run: Run) -> None:
     result = run("complete", "-p", "x", USE, "-m")
     assert result.returncode == 1
-    assert "error while handling argument \"-m\": expected value for argument" in result.stderr
+    assert 'error while handling argument "-m": expected value for argument' in result.stderr
 
 
 @pytest.mark.parametrize(
