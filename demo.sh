@@ -8,7 +8,7 @@ MIN_TOKENS=8000      # of the text
 MAX_ANSWER=160       # tokens
 CONTEXT=16384        # room for the text with any vocabulary, the question and the answer
 # The answer stands in the first of the modules, thousands of tokens before the question.
-QUESTION='Question: In textwrap.py, what is the default placeholder of TextWrapper, and what does shorten() do?'
+QUESTION='Question: In textwrap.py, what are the default width and the default placeholder of TextWrapper?'
 
 usage() {
   cat <<END

@@ -62,7 +62,7 @@ ROWS = (
     ("keys kept", "total.keys_kept", count),
     ("mean mass of the kept keys", "total.mean_mass", number(4)),
     ("minimum mass", "total.min_mass", number(4)),
-    ("attention state saved", "total.bytes_saved", size),
+    ("scores not kept, 4 bytes each", "total.score_bytes_saved", size),
     ("time in attention", "total.seconds", number(1, " s")),
 )
 
@@ -83,16 +83,18 @@ def table(full: dict[str, Any], top_k: dict[str, Any]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(3)]
     text = [f"  {line[0]:<{widths[0]}}  {line[1]:>{widths[1]}}  {line[2]:>{widths[2]}}" for line in lines]
     text.insert(1, "  " + "-" * (sum(widths) + 4))
-    note = mass_note(top_k)
-    return "\n".join([*text, note] if note else text)
+    return "\n".join(text + notes(top_k))
 
 
-def mass_note(top_k: dict[str, Any]) -> str:
-    """Says how many rows the mass was measured on, if not on all."""
+def notes(top_k: dict[str, Any]) -> list[str]:
+    """What the figures mean: on how many rows the mass was measured, if not on all; that scores are a sum."""
     rows, measured = look_up(top_k, "total.rows"), look_up(top_k, "total.mass_rows")
-    if not rows or measured is None or measured >= rows:
-        return ""
-    return f"  Mass: share of the full softmax, exact for {count(measured)} of {count(rows)} rows (query and head)."
+    if not rows:
+        return []
+    lines = []
+    if measured is not None and measured < rows:
+        lines.append(f"  Mass: share of the full softmax, exact for {count(measured)} of {count(rows)} rows.")
+    return [*lines, f"  Scores not kept: summed over all {count(rows)} rows (query and head), not memory at one time."]
 
 
 if __name__ == "__main__":

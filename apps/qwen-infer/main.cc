@@ -41,8 +41,8 @@ void PrintHelp(std::ostream& out) {
     out << "  " << subcommand.name << std::string(12 - subcommand.name.size(), ' ') << subcommand.summary << "\n";
   }
   out << "\n"
-         "  # answer a question about a long file, keeping the 256 best keys of each query\n"
-         "  qwen-infer complete -m model.gguf -f long.txt -n 64 --use_top_k_attention --top_k_attention_k 256\n"
+         "  # answer a question about a long file, keeping the 256 best keys of each query; -st: once, then end\n"
+         "  qwen-infer complete -m model.gguf -f long.txt -n 64 -st --use_top_k_attention --top_k_attention_k 256\n"
          "\n"
          "  # the same as a server; in another terminal: curl localhost:8080/topk/stats\n"
          "  qwen-infer serve -m model.gguf --use_top_k_attention\n"
@@ -53,7 +53,11 @@ void PrintHelp(std::ostream& out) {
          "\n"
          "Every subcommand takes all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it "
          "does\n"
-         "what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours first.\n";
+         "what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours first.\n"
+         "\n"
+         "Exit codes: 0 done; 1 failed, and mistakes in llama.cpp's own flags; 2 mistakes in the subcommand or our "
+         "flags;\n"
+         "130 complete was interrupted.\n";
 }
 
 int Main(std::vector<std::string_view> arguments) {

@@ -20,7 +20,7 @@ Json SumsJson(const LayerStatistics& statistics) {
           {"mean_mass", mass_known ? Json(sums.MeanMass()) : Json(nullptr)},
           {"min_mass", mass_known ? Json(sums.mass_min) : Json(nullptr)},
           {"operations_saved", sums.OperationsSaved()},
-          {"bytes_saved", sums.BytesSaved()},
+          {"score_bytes_saved", sums.BytesSaved()},
           {"seconds", sums.seconds}};
 }
 

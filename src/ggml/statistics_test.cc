@@ -83,7 +83,7 @@ TEST(StatisticsJson, HoldsSettingsTotalAndLayers) {
   EXPECT_EQ(json["total"]["calls"], 2);
   EXPECT_EQ(json["total"]["keys_seen"], 108);
   EXPECT_EQ(json["total"]["operations_saved"], 80);
-  EXPECT_EQ(json["total"]["bytes_saved"], 320);
+  EXPECT_EQ(json["total"]["score_bytes_saved"], 320);
   ASSERT_EQ(json["layers"].size(), 2U);
   EXPECT_TRUE(json["layers"][0]["layer"].is_null());
   EXPECT_TRUE(json["layers"][0]["mean_mass"].is_null()) << "no row was measured";

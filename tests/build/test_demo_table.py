@@ -32,7 +32,7 @@ TOP_K: dict[str, Any] = {
         "mass_rows": 54_000,
         "mean_mass": 0.95123,
         "min_mass": 0.31,
-        "bytes_saved": 70_040_000_000,
+        "score_bytes_saved": 70_040_000_000,
         "seconds": 12.34,
     },
 }
@@ -57,8 +57,25 @@ def test_shows_the_figures_of_both_runs() -> None:
     assert figures(table, "keys kept") == ["-", "890.0 M"]
     assert figures(table, "mean mass") == ["of the kept keys", "-", "0.9512"]
     assert figures(table, "minimum mass") == ["-", "0.3100"]
-    assert figures(table, "attention state saved") == ["-", "65.2 GiB"]
+    assert figures(table, "scores not kept, 4 bytes each") == ["-", "65.2 GiB"]
     assert "k = 256" in table
+
+
+def test_the_readme_shows_this_table(repository: Path) -> None:
+    readme = (repository / "README.md").read_text(encoding="utf-8")
+    shown = readme.split("This is what the demo closes with", 1)[1].split("```")[1].strip("\n").splitlines()
+    printed = demo_table.table(FULL, TOP_K).splitlines()
+    labels = [label for label, _, _ in demo_table.ROWS]
+    assert shown[0].split() == printed[0].split()
+    assert set(shown[1].strip()) == {"-"}
+    rows = shown[2 : 2 + len(labels)]
+    assert [line for line, label in zip(rows, labels, strict=True) if not line.startswith(f"  {label}  ")] == []
+    assert [line.split(":")[0] for line in shown[2 + len(labels) :]] == ["  Mass", "  Scores not kept"]
+
+
+def test_says_that_scores_are_a_sum() -> None:
+    assert "summed over all 3.5 M rows (query and head), not memory at one time" in demo_table.table(FULL, TOP_K)
+    assert "Scores not kept:" not in demo_table.table(FULL, {**TOP_K, "total": None})
 
 
 def test_says_that_mass_was_sampled() -> None:

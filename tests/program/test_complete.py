@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -24,7 +25,7 @@ CROSSOVER = 1024  # the plugin's default: rows with fewer visible keys run dense
 # Characters of the test text that give a prompt of some 700 tokens.
 PROMPT_CHARACTERS = 3000
 MASS_ROUNDING = 1e-6
-SUMS = ("calls", "rows", "dense_rows", "keys_seen", "keys_kept", "mass_rows", "operations_saved", "bytes_saved")
+SUMS = ("calls", "rows", "dense_rows", "keys_seen", "keys_kept", "mass_rows", "operations_saved", "score_bytes_saved")
 
 Json = dict[str, Any]
 
@@ -63,7 +64,7 @@ def assert_adds_up(report: Json, n_tokens: int) -> None:
         assert layer["rows"] == heads * n_tokens
         assert layer["keys_seen"] == heads * n_tokens * (n_tokens + 1) // 2
         assert layer["operations_saved"] == layer["keys_seen"] - layer["keys_kept"]
-        assert layer["bytes_saved"] == 4 * layer["operations_saved"]
+        assert layer["score_bytes_saved"] == 4 * layer["operations_saved"]
         assert layer["seconds"] > 0
     total = report["total"]
     for name in SUMS:
@@ -177,6 +178,19 @@ def test_full_attention_reports_timings_alone(
     assert report["attention"] == "full"
     assert tokens_of(report) > 600
     assert "total" not in report
+
+
+def test_a_single_turn_ends_in_a_terminal(qwen_infer: Path, model_path: Path) -> None:
+    """Without -st it would wait there for the next message."""
+    controller, terminal = os.openpty()
+    command = [qwen_infer, "complete", "-m", model_path, "-p", "Say yes.", "-n", "4", "-c", "256", "-st", "-lv", "1"]
+    try:
+        result = subprocess.run(command, stdin=terminal, capture_output=True, timeout=120, check=False)
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert result.returncode == 0
+    assert result.stdout.strip()
 
 
 def test_a_report_that_cannot_be_written_in_the_end_is_a_failure(run: Run, model_path: Path) -> None:
