@@ -9,6 +9,7 @@ MAX_ANSWER=160       # tokens
 CONTEXT=16384        # room for the text with any vocabulary, the question and the answer
 # The answer stands in the first of the modules, thousands of tokens before the question.
 QUESTION='Question: In textwrap.py, what are the default width and the default placeholder of TextWrapper?'
+QUESTION+=' Answer in one sentence.'
 
 usage() {
   cat <<END
