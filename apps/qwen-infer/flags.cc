@@ -295,7 +295,8 @@ topk::Status ForceFlashAttention(std::string_view on, const char* environment, s
     const std::string value = equals != std::string::npos ? argument.substr(equals + 1) : llama[i + 1];
     const FlashAttentionValues values = ReadFlashAttentionValues(value);
     if (values.any_off) {
-      const std::string given = equals != std::string::npos ? argument : flag + " " + value;
+      std::string given = argument;
+      if (equals == std::string::npos) given.append(" ").append(value);
       const bool is_list = value.find(',') != std::string::npos;
       return topk::InvalidArgument(given + std::string(kWhy) +
                                    std::string(is_list ? "make two runs, one with each" : kLeaveOut));

@@ -24,22 +24,14 @@ ggml_backend_reg_t Refuse(const std::string& reason) {
   return nullptr;
 }
 
-// With -fa auto or off llama.cpp has no op for us, and says nothing. Not through ggml's log, which may be gone by now.
-void SayIfUnused() {
+// With -fa auto or off llama.cpp has no op for us, and says nothing. Runs when this library is unloaded, at the latest
+// when the process ends; not through ggml's log, which may be gone by then.
+__attribute__((destructor)) void SayIfUnused() {
   const qwen_infer::State& state = qwen_infer::State::Instance();
   if (!state.any_context || state.any_attention) return;
   std::fprintf(stderr, "%s: got no attention to compute; run with -fa on, and K and V in f32, f16, bf16 or q8_0\n",
                qwen_infer::kBackendName);
 }
-
-// Runs when this library is unloaded, at the latest when the process ends.
-struct Farewell {
-  Farewell() = default;
-  ~Farewell() { SayIfUnused(); }
-  Farewell(const Farewell&) = delete;
-  Farewell& operator=(const Farewell&) = delete;
-};
-const Farewell kFarewell;
 
 ggml_backend_reg_t Load() {
   using namespace qwen_infer;  // NOLINT(google-build-using-namespace): all of this function is about it
