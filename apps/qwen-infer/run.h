@@ -13,7 +13,8 @@ namespace qwen_infer {
 // Exit codes of our own; a tool's code is passed on.
 inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitFailure = 1;
-inline constexpr int kExitUsage = 2;  // the command line is wrong: nothing was done
+inline constexpr int kExitUsage = 2;          // the command line is wrong: nothing was done
+inline constexpr int kExitInterrupted = 130;  // as shells have it: 128 + SIGINT
 
 // What sets one subcommand apart from another.
 struct Tool {
