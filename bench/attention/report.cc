@@ -118,13 +118,10 @@ std::string Csv(std::span<const Row> rows) {
 }
 
 std::string Json(const Conditions& conditions, std::span<const Row> rows) {
-  nlohmann::ordered_json json = {{"cpu", conditions.processor},
-                                 {"threads", conditions.threads},
-                                 {"date", conditions.date},
-                                 {"versions", conditions.versions},
-                                 {"flags", conditions.flags},
-                                 {"command", conditions.command},
-                                 {"rows", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json = {{"cpu", conditions.processor},   {"threads", conditions.threads},
+                                 {"date", conditions.date},       {"versions", conditions.versions},
+                                 {"flags", conditions.flags},     {"cold_bytes", conditions.cold_bytes},
+                                 {"command", conditions.command}, {"rows", nlohmann::ordered_json::array()}};
   for (const Row& row : rows) json["rows"].push_back(RowJson(row));
   return json.dump(2) + "\n";
 }
