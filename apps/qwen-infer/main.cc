@@ -22,14 +22,17 @@ struct Subcommand {
   int (*run)(Arguments);
 };
 
-constexpr std::array<Subcommand, 6> kSubcommands = {{
+constexpr std::array<Subcommand, 7> kSubcommands = {{
     {"complete", "continue a prompt or a file; answer it if the model has a chat template", RunComplete},
     {"chat", "talk to the model in the terminal", RunChat},
     {"serve", "OpenAI-compatible HTTP server on this machine, with live statistics", RunServe},
     {"bench", "measure tokens per second", RunBench},
+    {"bench-attention", "time attention alone, llama.cpp's and ours, without a model", RunBenchAttention},
     {"perplexity", "measure how well the model predicts a text", RunPerplexity},
     {"quantize", "write a smaller copy of a model file", RunQuantize},
 }};
+
+constexpr size_t kSummaryColumn = 17;
 
 void PrintHelp(std::ostream& out) {
   out << "qwen-infer runs Qwen and every other model of llama.cpp on the CPU, with exact top-k attention if asked:\n"
@@ -38,7 +41,8 @@ void PrintHelp(std::ostream& out) {
          "usage: qwen-infer SUBCOMMAND [FLAGS]\n"
          "\n";
   for (const Subcommand& subcommand : kSubcommands) {
-    out << "  " << subcommand.name << std::string(12 - subcommand.name.size(), ' ') << subcommand.summary << "\n";
+    out << "  " << subcommand.name << std::string(kSummaryColumn - subcommand.name.size(), ' ') << subcommand.summary
+        << "\n";
   }
   out << "\n"
          "  # answer a question about a long file, keeping the 256 best keys of each query; -st: once, then end\n"
@@ -51,13 +55,13 @@ void PrintHelp(std::ostream& out) {
          "  qwen-infer bench -m model.gguf -d 8192 --use_top_k_attention\n"
          "  qwen-infer bench -m model.gguf -d 8192 -fa 1\n"
          "\n"
-         "Every subcommand takes all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it "
-         "does\n"
-         "what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours first.\n"
+         "Every subcommand but bench-attention takes all flags of the llama.cpp tool that it runs, and without\n"
+         "--use_top_k_attention it does what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours "
+         "first.\n"
          "\n"
          "Exit codes: 0 done; 1 failed, and mistakes in llama.cpp's own flags; 2 mistakes in the subcommand or our "
          "flags;\n"
-         "130 complete was interrupted.\n";
+         "130 interrupted.\n";
 }
 
 int Main(std::vector<std::string_view> arguments) {

@@ -15,6 +15,7 @@ namespace qwen_infer {
 inline constexpr int kExitSuccess = 0;
 inline constexpr int kExitFailure = 1;  // also: the run succeeded, but its report could not be written
 inline constexpr int kExitUsage = 2;    // the subcommand or one of our flags is wrong: nothing was done
+inline constexpr int kExitInterrupted = 130;  // as shells have it: 128 + SIGINT
 
 // What llama.cpp's timings of a tool are worth.
 enum class LlamaTimings {

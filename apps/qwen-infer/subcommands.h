@@ -13,6 +13,7 @@ int RunComplete(Arguments arguments);
 int RunChat(Arguments arguments);
 int RunServe(Arguments arguments);
 int RunBench(Arguments arguments);
+int RunBenchAttention(Arguments arguments);
 int RunPerplexity(Arguments arguments);
 int RunQuantize(Arguments arguments);
 

@@ -12,8 +12,8 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 USE = "--use_top_k_attention"
-SUBCOMMANDS = ("complete", "chat", "serve", "bench", "perplexity", "quantize")
-WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name != "quantize")
+SUBCOMMANDS = ("complete", "chat", "serve", "bench", "bench-attention", "perplexity", "quantize")
+WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name not in ("bench-attention", "quantize"))
 MISSING_MODEL = ("-m", "no-such-model.gguf")
 
 

@@ -1,0 +1,56 @@
+// One line of the table: the shape of an attention operation, and the ways to compute it that compete.
+#ifndef QWEN_INFER_BENCH_ATTENTION_CASE_H_
+#define QWEN_INFER_BENCH_ATTENTION_CASE_H_
+
+#include <ggml.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace qwen_infer::attention_bench {
+
+struct HeadShape {
+  int64_t n_head = 0;     // query heads, a multiple of n_head_kv
+  int64_t n_head_kv = 0;  // heads of K and V
+  int64_t d = 0;          // numbers of a head
+};
+
+// The queries are the last n_query of a context of n_key tokens: query i sees keys 0 .. n_key - n_query + i.
+struct Case {
+  HeadShape heads;
+  ggml_type type = GGML_TYPE_F16;  // of K and V
+  int64_t n_query = 0;
+  int64_t n_key = 0;
+
+  bool IsDecode() const { return n_query == 1; }
+  int64_t Rows() const { return n_query * heads.n_head; }
+  // Bytes of K, and of V.
+  int64_t KeyBytes() const { return static_cast<int64_t>(ggml_row_size(type, heads.d)) * heads.n_head_kv * n_key; }
+  // Query-key pairs that the mask leaves, over all heads.
+  int64_t VisiblePairs() const { return heads.n_head * (n_query * n_key - n_query * (n_query - 1) / 2); }
+  // "1 query, 4096 keys, heads 14:2:64, f16".
+  std::string Name() const;
+};
+
+// In the order of the columns.
+enum class Method {
+  kStockFlash,     // ggml's FLASH_ATTN_EXT
+  kStockProducts,  // ggml's products and softmax, as llama.cpp runs them with flash attention off
+  kTopKF32,
+  kTopKInt8,
+  kDense  // our kernels with k = n
+};
+inline constexpr size_t kMethodCount = 5;
+inline constexpr std::array<Method, kMethodCount> kMethods = {Method::kStockFlash, Method::kStockProducts,
+                                                              Method::kTopKF32, Method::kTopKInt8, Method::kDense};
+
+constexpr bool IsStock(Method method) { return method <= Method::kStockProducts; }
+constexpr size_t IndexOf(Method method) { return static_cast<size_t>(method); }
+// "stock_flash": in JSON, CSV and messages.
+std::string_view NameOf(Method method);
+
+}  // namespace qwen_infer::attention_bench
+
+#endif  // QWEN_INFER_BENCH_ATTENTION_CASE_H_

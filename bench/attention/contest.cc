@@ -1,0 +1,46 @@
+#include "attention/contest.h"
+
+#include <stdexcept>
+
+#include "op.h"
+
+namespace qwen_infer::attention_bench {
+
+topk::OutputView TightOutput(const topk::AttentionInput& input, float* numbers) {
+  const int64_t row = static_cast<int64_t>(sizeof(float)) * input.d_v;
+  return {numbers, row * input.n_head, row, row * input.n_head * input.n_query};
+}
+
+void RunAttention(const topk::AttentionInput& input, const topk::TopKOptions& options, float* output,
+                  topk::Selection* selection, const topk::Executor& executor) {
+  const topk::Status status =
+      topk::Attention(input, options, {TightOutput(input, output), selection, nullptr}, executor);
+  if (!status.ok()) throw std::runtime_error(status.message());
+}
+
+Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& options)
+    : problem_(the_case, options.cold_bytes), output_(static_cast<size_t>(the_case.Rows() * the_case.heads.d)) {
+  AddStock(cpu, Method::kStockFlash);
+  for (size_t copy = 0; copy < problem_.caches.size(); ++copy) inputs_.push_back(InputOf(stock_[0]->result(copy)));
+  if (problem_.mask_f32 != nullptr) AddStock(cpu, Method::kStockProducts);
+
+  const topk::Executor executor = topk::OpenMpExecutor(options.threads);
+  AddOurs(Method::kTopKF32, {.k = options.k, .scan = topk::ScanMode::kF32}, executor);
+  // Decode knows no int8 scan.
+  if (!the_case.IsDecode()) AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
+  AddOurs(Method::kDense, {.k = the_case.n_key}, executor);
+}
+
+void Contest::AddStock(const CpuBackend& cpu, Method method) {
+  StockAttention* stock = stock_.emplace_back(std::make_unique<StockAttention>(cpu, problem_, method)).get();
+  contestants_.push_back({method, [stock](size_t copy) { stock->Run(copy); }, stock->output(), {}});
+}
+
+void Contest::AddOurs(Method method, const topk::TopKOptions& options, const topk::Executor& executor) {
+  const auto run = [this, options, executor](size_t copy) {
+    RunAttention(inputs_[copy], options, output_.data(), nullptr, executor);
+  };
+  contestants_.push_back({method, run, output_.data(), options});
+}
+
+}  // namespace qwen_infer::attention_bench

@@ -1,0 +1,54 @@
+// The methods of one case, ready to run on the same tensors.
+#ifndef QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
+#define QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "attention/case.h"
+#include "attention/options.h"
+#include "attention/problem.h"
+#include "attention/stock.h"
+#include "topk/attention.h"
+
+namespace qwen_infer::attention_bench {
+
+struct Contestant {
+  Method method;
+  std::function<void(size_t copy)> run;
+  const float* output;        // [n_query, n_head, d] of the last run
+  topk::TopKOptions options;  // of our methods
+};
+
+class Contest {
+ public:
+  Contest(const CpuBackend& cpu, const Case& the_case, const Options& options);
+
+  const Problem& problem() const { return problem_; }
+  // What our kernels get: the operands of stock's flash attention, as the plugin would hand them over.
+  const topk::AttentionInput& input(size_t copy) const { return inputs_[copy]; }
+  const std::vector<Contestant>& contestants() const { return contestants_; }
+
+ private:
+  void AddStock(const CpuBackend& cpu, Method method);
+  void AddOurs(Method method, const topk::TopKOptions& options, const topk::Executor& executor);
+
+  Problem problem_;
+  std::vector<std::unique_ptr<StockAttention>> stock_;
+  std::vector<topk::AttentionInput> inputs_;
+  std::vector<float> output_;  // of our methods, in turn
+  std::vector<Contestant> contestants_;
+};
+
+// Attention, or an exception with its message.
+void RunAttention(const topk::AttentionInput& input, const topk::TopKOptions& options, float* output,
+                  topk::Selection* selection, const topk::Executor& executor);
+
+// Where a tensor [n_query, n_head, d] without gaps has its rows.
+topk::OutputView TightOutput(const topk::AttentionInput& input, float* numbers);
+
+}  // namespace qwen_infer::attention_bench
+
+#endif  // QWEN_INFER_BENCH_ATTENTION_CONTEST_H_

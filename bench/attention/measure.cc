@@ -1,0 +1,47 @@
+#include "attention/measure.h"
+
+#include <chrono>
+
+namespace qwen_infer::attention_bench {
+
+namespace {
+
+class Stopwatch {
+ public:
+  double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace
+
+Times Measure(const Contest& contest, const std::vector<YardstickRun>& yardsticks, const Options& options,
+              const std::atomic<bool>& stop) {
+  const size_t n_copies = contest.problem().caches.size();
+  size_t copy = 0;  // goes on from one method to the next, which so finds a cache that was not used for long
+  const auto seconds_per_call = [&](const std::function<void(size_t)>& run) {
+    const Stopwatch stopwatch;
+    int64_t calls = 0;
+    do {
+      if (stop) throw Interrupted();
+      run(copy);
+      copy = (copy + 1) % n_copies;
+      ++calls;
+    } while (stopwatch.Seconds() < options.seconds);
+    return stopwatch.Seconds() / static_cast<double>(calls);
+  };
+  Times times;
+  for (int round = 0; round < options.repeat; ++round) {
+    for (const Contestant& contestant : contest.contestants()) {
+      times.call[IndexOf(contestant.method)].push_back(seconds_per_call(contestant.run));
+    }
+    for (const YardstickRun& yardstick : yardsticks) {
+      times.unit[IndexOf(yardstick.yardstick)].push_back(seconds_per_call(yardstick.run) / yardstick.units);
+    }
+  }
+  return times;
+}
+
+}  // namespace qwen_infer::attention_bench

@@ -1,0 +1,31 @@
+// Times methods in turns: the machine's speed drifts, so only neighbours in time are compared.
+#ifndef QWEN_INFER_BENCH_ATTENTION_MEASURE_H_
+#define QWEN_INFER_BENCH_ATTENTION_MEASURE_H_
+
+#include <array>
+#include <atomic>
+#include <vector>
+
+#include "attention/case.h"
+#include "attention/contest.h"
+#include "attention/yardstick.h"
+
+namespace qwen_infer::attention_bench {
+
+// Thrown between two calls once the user has asked to stop.
+struct Interrupted {};
+
+// By round; empty for what was not run.
+struct Times {
+  std::array<std::vector<double>, kMethodCount> call;     // seconds a call
+  std::array<std::vector<double>, kYardstickCount> unit;  // seconds a unit
+};
+
+// Each of options.repeat rounds runs every method for options.seconds, then the yardsticks. Every call takes the next
+// copy of the cache.
+Times Measure(const Contest& contest, const std::vector<YardstickRun>& yardsticks, const Options& options,
+              const std::atomic<bool>& stop);
+
+}  // namespace qwen_infer::attention_bench
+
+#endif  // QWEN_INFER_BENCH_ATTENTION_MEASURE_H_

@@ -1,0 +1,126 @@
+#include "attention/options.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace qwen_infer::attention_bench {
+namespace {
+
+Options Parsed(const std::vector<std::string_view>& arguments) {
+  Options options;
+  const topk::Status status = ParseOptions(arguments, options);
+  EXPECT_TRUE(status.ok()) << status.message();
+  return options;
+}
+
+std::string Refusal(const std::vector<std::string_view>& arguments) {
+  Options options;
+  return ParseOptions(arguments, options).message();
+}
+
+TEST(OptionsTest, DefaultsAreThoseOfTheHelp) {
+  const Options options = Parsed({});
+  ASSERT_EQ(options.shapes.size(), 3U);
+  EXPECT_EQ(options.shapes[1].n_head, 16);
+  EXPECT_EQ(options.shapes[1].n_head_kv, 8);
+  EXPECT_EQ(options.shapes[1].d, 128);
+  EXPECT_EQ(options.keys, (std::vector<int64_t>{1024, 4096, 8192, 32768}));
+  EXPECT_EQ(options.queries, (std::vector<int64_t>{1, 512}));
+  EXPECT_EQ(options.types, std::vector<ggml_type>{GGML_TYPE_F16});
+  EXPECT_EQ(options.k, 256);
+  EXPECT_GE(options.threads, 1);
+  EXPECT_EQ(options.seconds, 0.5);
+  EXPECT_EQ(options.repeat, 3);
+  EXPECT_GT(options.cold_bytes, 0);
+  EXPECT_TRUE(options.json.empty());
+  EXPECT_EQ(options.text.at("shapes"), "14:2:64,16:8:128,32:8:128");
+  EXPECT_NE(FlagHelp().find("--shapes LIST"), std::string::npos);
+  EXPECT_NE(FlagHelp().find("default 14:2:64,16:8:128,32:8:128"), std::string::npos);
+}
+
+TEST(OptionsTest, TakesDashesUnderscoresAndEquals) {
+  EXPECT_EQ(Parsed({"--cold-bytes", "7"}).cold_bytes, 7);
+  EXPECT_EQ(Parsed({"--cold_bytes=8"}).cold_bytes, 8);
+  EXPECT_EQ(Parsed({"--threads=3"}).threads, 3);
+  EXPECT_EQ(Parsed({"--json=a=b.json"}).json, "a=b.json");
+}
+
+TEST(OptionsTest, TheLastOfARepeatedFlagCounts) {
+  const Options options = Parsed({"--keys", "512,1024", "--keys", "2048"});
+  EXPECT_EQ(options.keys, std::vector<int64_t>{2048});
+  EXPECT_EQ(options.text.at("keys"), "2048");
+}
+
+TEST(OptionsTest, ABadValueIsNamedWithWhatIsAllowed) {
+  const std::vector<std::vector<std::string_view>> bad = {
+      {"--shapes", "14:3:64"},
+      {"--shapes", "14:2"},
+      {"--shapes", "0:0:64"},
+      {"--shapes", "4:2:577"},
+      {"--shapes", "4:2:64:1"},
+      {"--shapes", ""},
+      {"--keys", "1024,"},
+      {"--keys", "0"},
+      {"--keys", "16777217"},
+      {"--queries", "-1"},
+      {"--types", "q4_0"},
+      {"--types", "F16"},
+      {"--k", "0"},
+      {"--threads", "0"},
+      {"--threads", "1025"},
+      {"--seconds", "nan"},
+      {"--seconds", "-1"},
+      {"--repeat", "0"},
+      {"--repeat", "2.5"},
+      {"--cold_bytes", "-1"},
+      {"--cold_bytes", "64MiB"},
+      {"--json", ""},
+  };
+  for (const auto& arguments : bad) {
+    const std::string message = Refusal(arguments);
+    EXPECT_TRUE(message.starts_with(std::string(arguments[0]) + ": '" + std::string(arguments[1]) + "' is not a"))
+        << arguments[0] << " " << arguments[1] << ": " << message;
+  }
+}
+
+TEST(OptionsTest, TheCommandHasWhatIsNotDefaultAndNoFiles) {
+  EXPECT_EQ(CommandOf(Parsed({"--json", "a.json"})), "qwen-infer bench-attention");
+  EXPECT_EQ(CommandOf(Parsed({"--repeat=5", "--csv=a.csv", "--keys", "1024", "--k", "256"})),
+            "qwen-infer bench-attention --keys 1024 --repeat 5");
+}
+
+TEST(OptionsTest, AMissingValueIsAnError) {
+  EXPECT_EQ(Refusal({"--k"}), "--k needs a value: an integer from 1 to 16777216");
+  EXPECT_EQ(Refusal({"--k", "--repeat"}), "--k needs a value: an integer from 1 to 16777216");
+}
+
+TEST(OptionsTest, AnUnknownFlagSuggestsTheNearest) {
+  EXPECT_EQ(Refusal({"--shape=4:2:64"}), "there is no flag --shape; did you mean --shapes?");
+  EXPECT_EQ(Refusal({"-k"}), "there is no flag -k; did you mean --k?");
+  EXPECT_EQ(Refusal({"model.gguf"}), "there is no flag model.gguf");
+}
+
+TEST(OptionsTest, ValuesThatExcludeEachOtherAreErrors) {
+  EXPECT_NE(Refusal({"--keys", "256"}).find("--queries 512 is more than --keys 256"), std::string::npos);
+  EXPECT_NE(Refusal({"--shapes", "4:2:40", "--types", "q8_0"}).find("multiples of 32"), std::string::npos);
+}
+
+TEST(OptionsTest, CasesAreAllCombinations) {
+  const std::vector<Case> cases =
+      CasesOf(Parsed({"--shapes", "4:2:32,8:8:64", "--keys", "64,128", "--queries", "1,8", "--types", "f16,q8_0"}));
+  ASSERT_EQ(cases.size(), 16U);
+  EXPECT_EQ(cases.front().Name(), "1 query, 64 keys, heads 4:2:32, f16");
+  EXPECT_EQ(cases.back().Name(), "8 queries, 128 keys, heads 8:8:64, q8_0");
+}
+
+TEST(CaseTest, VisiblePairsFollowTheCausalMask) {
+  const Case four{.heads = {2, 1, 32}, .type = GGML_TYPE_F16, .n_query = 3, .n_key = 10};
+  EXPECT_EQ(four.VisiblePairs(), 2 * (8 + 9 + 10));
+  EXPECT_EQ(four.KeyBytes(), 10 * 32 * 2);
+}
+
+}  // namespace
+}  // namespace qwen_infer::attention_bench

@@ -1,0 +1,92 @@
+#include "attention/problem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <random>
+
+namespace qwen_infer::attention_bench {
+
+namespace {
+
+void FillGaussian(ggml_tensor& tensor, std::mt19937& random) {
+  std::normal_distribution<float> gaussian;
+  std::vector<float> numbers(static_cast<size_t>(tensor.ne[0] * tensor.ne[1]));
+  for (int64_t token = 0; token < tensor.ne[2]; ++token) {
+    std::generate(numbers.begin(), numbers.end(), [&] { return gaussian(random); });
+    ggml_quantize_chunk(tensor.type, numbers.data(),
+                        static_cast<uint8_t*>(tensor.data) + token * static_cast<int64_t>(tensor.nb[2]), 0,
+                        tensor.ne[1], tensor.ne[0], nullptr);
+  }
+}
+
+template <typename Number>
+void Transpose(const ggml_tensor& v, ggml_tensor& v_transposed) {
+  const auto* from = static_cast<const Number*>(v.data);
+  auto* to = static_cast<Number*>(v_transposed.data);
+  const int64_t n_numbers = v.ne[0] * v.ne[1];
+  for (int64_t token = 0; token < v.ne[2]; ++token) {
+    for (int64_t i = 0; i < n_numbers; ++i) to[i * v.ne[2] + token] = from[token * n_numbers + i];
+  }
+}
+
+void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
+  if (from != nullptr) std::memcpy(to->data, from->data, ggml_nbytes(from));
+}
+
+}  // namespace
+
+Problem::Problem(const Case& a_case, int64_t cold_bytes) : the_case(a_case) {
+  const auto [n_head, n_head_kv, d] = the_case.heads;
+  const int64_t key_bytes = the_case.KeyBytes();
+  const int64_t copies = the_case.IsDecode() ? std::max<int64_t>(1, (cold_bytes + key_bytes - 1) / key_bytes) : 1;
+  const int64_t n_tensors = 3 + 3 * copies;
+  context_.reset(ggml_init({ggml_tensor_overhead() * static_cast<size_t>(n_tensors), nullptr, true}));
+  const bool can_transpose = !ggml_is_quantized(the_case.type);
+  q = ggml_new_tensor_3d(context_.get(), GGML_TYPE_F32, d, n_head, the_case.n_query);
+  mask_f16 = ggml_new_tensor_2d(context_.get(), GGML_TYPE_F16, the_case.n_key, the_case.n_query);
+  if (can_transpose) mask_f32 = ggml_new_tensor_2d(context_.get(), GGML_TYPE_F32, the_case.n_key, the_case.n_query);
+  for (int64_t c = 0; c < copies; ++c) {
+    Cache& cache = caches.emplace_back();
+    cache.k = ggml_new_tensor_3d(context_.get(), the_case.type, d, n_head_kv, the_case.n_key);
+    cache.v = ggml_new_tensor_3d(context_.get(), the_case.type, d, n_head_kv, the_case.n_key);
+    if (can_transpose)
+      cache.v_transposed = ggml_new_tensor_3d(context_.get(), the_case.type, the_case.n_key, d, n_head_kv);
+  }
+  buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), ggml_backend_cpu_buffer_type()));
+  if (buffer_ == nullptr) throw std::bad_alloc();
+
+  std::mt19937 random(1);
+  const Cache& first = caches.front();
+  FillGaussian(*q, random);
+  FillGaussian(*first.k, random);
+  FillGaussian(*first.v, random);
+  if (can_transpose && ggml_type_size(the_case.type) == sizeof(float)) Transpose<float>(*first.v, *first.v_transposed);
+  if (can_transpose && ggml_type_size(the_case.type) == sizeof(ggml_fp16_t)) {
+    Transpose<ggml_fp16_t>(*first.v, *first.v_transposed);
+  }
+  for (size_t c = 1; c < caches.size(); ++c) {
+    CopyNumbers(first.k, caches[c].k);
+    CopyNumbers(first.v, caches[c].v);
+    CopyNumbers(first.v_transposed, caches[c].v_transposed);
+  }
+  FillMasks();
+}
+
+void Problem::FillMasks() {
+  constexpr float kHidden = -std::numeric_limits<float>::infinity();
+  const auto f16 = [](float x) { return ggml_fp32_to_fp16(x); };
+  for (int64_t i = 0; i < the_case.n_query; ++i) {
+    const int64_t n_visible = the_case.n_key - the_case.n_query + i + 1;
+    const auto fill = [&](auto* row, auto shown, auto hidden) {
+      std::fill_n(row, n_visible, shown);
+      std::fill(row + n_visible, row + the_case.n_key, hidden);
+    };
+    fill(static_cast<ggml_fp16_t*>(mask_f16->data) + i * the_case.n_key, f16(0.0F), f16(kHidden));
+    if (mask_f32 != nullptr) fill(static_cast<float*>(mask_f32->data) + i * the_case.n_key, 0.0F, kHidden);
+  }
+}
+
+}  // namespace qwen_infer::attention_bench

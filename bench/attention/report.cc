@@ -1,0 +1,129 @@
+#include "attention/report.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace qwen_infer::attention_bench {
+
+namespace {
+
+std::string Fixed(double x, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof(text), "%.*f", digits, x);
+  return text;
+}
+
+// Three significant digits or so.
+std::string Microseconds(std::optional<double> x) {
+  if (!x) return "-";
+  return Fixed(*x, *x < 10 ? 2 : *x < 100 ? 1 : 0);
+}
+
+std::string Bytes(int64_t bytes) {
+  constexpr double kKibi = 1024;
+  const double kib = static_cast<double>(bytes) / kKibi;
+  return kib < kKibi ? Fixed(kib, 0) + " KiB" : Fixed(kib / kKibi, 1) + " MiB";
+}
+
+std::string Heads(const HeadShape& heads) {
+  return std::to_string(heads.n_head) + "/" + std::to_string(heads.n_head_kv);
+}
+
+nlohmann::ordered_json MethodsJson(const Row& row) {
+  const double rows = static_cast<double>(row.the_case.Rows());
+  nlohmann::ordered_json methods;
+  for (const Method method : kMethods) {
+    const std::optional<double> median = row.microseconds[IndexOf(method)];
+    nlohmann::ordered_json& json = methods[std::string(NameOf(method))];
+    if (!median) continue;  // null
+    json["median"] = *median;
+    for (const double seconds : row.times.call[IndexOf(method)]) json["rounds"].push_back(1e6 * seconds / rows);
+  }
+  return methods;
+}
+
+// Units a second, in billions.
+nlohmann::ordered_json YardsticksJson(const Times& times) {
+  nlohmann::ordered_json yardsticks = nlohmann::ordered_json::object();
+  for (const Yardstick yardstick : {Yardstick::kRead, Yardstick::kF32Products, Yardstick::kInt8Products}) {
+    const std::vector<double>& seconds = times.unit[IndexOf(yardstick)];
+    if (!seconds.empty()) yardsticks[std::string(NameOf(yardstick))] = 1e-9 / Median(seconds);
+  }
+  return yardsticks;
+}
+
+nlohmann::ordered_json RowJson(const Row& row) {
+  const Case& c = row.the_case;
+  return {{"queries", c.n_query},
+          {"heads", c.heads.n_head},
+          {"heads_kv", c.heads.n_head_kv},
+          {"head_size", c.heads.d},
+          {"keys", c.n_key},
+          {"type", ggml_type_name(c.type)},
+          {"microseconds", MethodsJson(row)},
+          {"best_stock", NameOf(row.best_stock)},
+          {"best_ours", NameOf(row.best_ours)},
+          {"ratio", {{"median", row.speed_up.median}, {"min", row.speed_up.min}, {"max", row.speed_up.max}}},
+          {"roofline", row.roofline},
+          {"giga_per_second", YardsticksJson(row.times)},
+          {"scratch_bytes", row.scratch_bytes}};
+}
+
+}  // namespace
+
+std::string MarkdownHead(const Conditions& conditions) {
+  std::string text = "`" + conditions.command + "`  \n" + conditions.date + "; " + conditions.processor + ", " +
+                     std::to_string(conditions.threads) + (conditions.threads == 1 ? " thread" : " threads");
+  for (const auto& [name, version] : conditions.versions) text.append("; ").append(name).append(" ").append(version);
+  text +=
+      "; medians of " + conditions.flags.at("repeat") +
+      " rounds in turns\n\n"
+      "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of our best. Roofline: share "
+      "that our best\nreaches of the measured speed of reading K (1 query) or of its own multiply-adds from cache "
+      "(more).\n\n"
+      "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
+      "| ours, dense | ratio (min - max) | roofline | scratch |\n"
+      "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
+  return text;
+}
+
+std::string MarkdownLine(const Row& row) {
+  const Case& c = row.the_case;
+  std::string line = "| " + std::to_string(c.n_query) + " | " + Heads(c.heads) + " | " + std::to_string(c.heads.d) +
+                     " | " + std::to_string(c.n_key) + " | " + ggml_type_name(c.type) + " |";
+  for (const std::optional<double>& time : row.microseconds) line += " " + Microseconds(time) + " |";
+  return line + " **" + Fixed(row.speed_up.median, 2) + "** (" + Fixed(row.speed_up.min, 2) + " - " +
+         Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Bytes(row.scratch_bytes) +
+         " |\n";
+}
+
+std::string Csv(std::span<const Row> rows) {
+  std::string text = "queries,heads,heads_kv,head_size,keys,type";
+  for (const Method method : kMethods) text.append(",").append(NameOf(method)).append("_us");
+  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,scratch_bytes\n";
+  for (const Row& row : rows) {
+    const Case& c = row.the_case;
+    for (const int64_t number : {c.n_query, c.heads.n_head, c.heads.n_head_kv, c.heads.d, c.n_key}) {
+      text += std::to_string(number) + ",";
+    }
+    text += ggml_type_name(c.type);
+    for (const std::optional<double>& time : row.microseconds) text += "," + (time ? Fixed(*time, 4) : "");
+    text.append(",").append(NameOf(row.best_stock)).append(",").append(NameOf(row.best_ours));
+    for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline}) {
+      text += "," + Fixed(x, 4);
+    }
+    text += "," + std::to_string(row.scratch_bytes) + "\n";
+  }
+  return text;
+}
+
+std::string Json(const Conditions& conditions, std::span<const Row> rows) {
+  nlohmann::ordered_json json = {{"cpu", conditions.processor},   {"threads", conditions.threads},
+                                 {"date", conditions.date},       {"versions", conditions.versions},
+                                 {"flags", conditions.flags},     {"cold_bytes", conditions.cold_bytes},
+                                 {"command", conditions.command}, {"rows", nlohmann::ordered_json::array()}};
+  for (const Row& row : rows) json["rows"].push_back(RowJson(row));
+  return json.dump(2) + "\n";
+}
+
+}  // namespace qwen_infer::attention_bench

@@ -1,0 +1,44 @@
+// From times to the figures of a line of the table.
+#ifndef QWEN_INFER_BENCH_ATTENTION_RESULT_H_
+#define QWEN_INFER_BENCH_ATTENTION_RESULT_H_
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "attention/case.h"
+#include "attention/measure.h"
+
+namespace qwen_infer::attention_bench {
+
+// Of an even number of values, the mean of the two in the middle. Not empty.
+double Median(std::vector<double> values);
+
+struct Ratio {
+  double median = 0;
+  double min = 0;
+  double max = 0;
+};
+
+// numerators[i] / denominators[i], of equal and positive length.
+Ratio RatioOfNeighbours(const std::vector<double>& numerators, const std::vector<double>& denominators);
+
+struct Row {
+  Case the_case;
+  Times times;
+  // Of medians, per query and head; empty for what was not run.
+  std::array<std::optional<double>, kMethodCount> microseconds;
+  Method best_stock = Method::kStockFlash;  // by medians
+  Method best_ours = Method::kDense;
+  Ratio speed_up;             // time of best_stock / time of best_ours, round by round
+  double roofline = 0;        // share of the least time that the work of best_ours could take here (yardstick.h)
+  int64_t scratch_bytes = 0;  // that best_ours allocates
+};
+
+// All but scratch_bytes. `times` has one method of stock and one of ours at least.
+Row Evaluate(const Case& the_case, const Times& times);
+
+}  // namespace qwen_infer::attention_bench
+
+#endif  // QWEN_INFER_BENCH_ATTENTION_RESULT_H_

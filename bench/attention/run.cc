@@ -1,0 +1,31 @@
+#include "attention/run.h"
+
+#include "attention/contest.h"
+#include "attention/measure.h"
+#include "attention/verify.h"
+#include "attention/yardstick.h"
+
+namespace qwen_infer::attention_bench {
+
+Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options, const std::atomic<bool>& stop,
+            const std::function<void(std::string_view)>& say) {
+  const topk::Executor executor = topk::OpenMpExecutor(options.threads);
+  say("filling K and V");
+  const Contest contest(cpu, the_case, options);
+  say("computing the reference");
+  const Verifier verifier(contest, {.k = options.k});
+  for (const Contestant& contestant : contest.contestants()) {
+    if (stop) throw Interrupted();
+    say("verifying " + std::string(NameOf(contestant.method)));
+    verifier.Check(contestant, executor);
+  }
+  say("measuring");
+  Row row = Evaluate(the_case, Measure(contest, YardsticksFor(contest.problem(), executor), options, stop));
+  for (const Contestant& contestant : contest.contestants()) {
+    if (contestant.method != row.best_ours) continue;
+    row.scratch_bytes = topk::ScratchBytes(contest.input(0), contestant.options, executor.n_workers);
+  }
+  return row;
+}
+
+}  // namespace qwen_infer::attention_bench

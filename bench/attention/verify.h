@@ -1,0 +1,50 @@
+// No time counts of a method that computes something else.
+#ifndef QWEN_INFER_BENCH_ATTENTION_VERIFY_H_
+#define QWEN_INFER_BENCH_ATTENTION_VERIFY_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "attention/contest.h"
+#include "topk/attention.h"
+
+namespace qwen_infer::attention_bench {
+
+// A few queries of a case, spread evenly from the first one on. The first token's view and a longer stride make them an
+// AttentionInput of their own, mask included.
+struct Sample {
+  explicit Sample(const topk::AttentionInput& input);
+
+  int64_t QueryOf(int64_t index) const { return index * step; }
+
+  int64_t step = 1;
+  topk::AttentionInput input;
+};
+
+// Compares a whole run's rows with the reference's of a sample. The largest difference of two numbers, as a share of
+// the root mean square of the reference; infinity if one is NaN.
+double WorstDifference(const Sample& sample, const std::vector<float>& reference, const float* output);
+
+// Empty if the runs selected the same keys for the sample's rows; else a sentence with the first that differ.
+std::string DifferentSelection(const Sample& sample, const topk::Selection& reference, const topk::Selection& whole);
+
+// The plain reference's results of a sample of a case's rows.
+class Verifier {
+ public:
+  Verifier(const Contest& contest, const topk::TopKOptions& options);
+
+  // Runs it once. Throws std::runtime_error, naming method and worst difference, if it computes anything else.
+  void Check(const Contestant& contestant, const topk::Executor& executor) const;
+
+ private:
+  const Contest& contest_;
+  Sample sample_;
+  std::vector<float> dense_, top_k_;
+  topk::Selection selection_;  // of top-k
+};
+
+}  // namespace qwen_infer::attention_bench
+
+#endif  // QWEN_INFER_BENCH_ATTENTION_VERIFY_H_

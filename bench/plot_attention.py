@@ -1,0 +1,85 @@
+"""Draws what qwen-infer bench-attention has measured: time per query and head against the keys, a panel per shape.
+
+    build/bin/qwen-infer bench-attention --json attention.json
+    python3 bench/plot_attention.py attention.json attention.svg
+
+Needs matplotlib.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+# Methods as the JSON names them, and how they are drawn: llama.cpp dashed, ours solid.
+METHODS = {
+    "stock_flash": ("llama.cpp, flash attention", "tab:gray", "--"),
+    "stock_products": ("llama.cpp, without", "black", "--"),
+    "topk_f32": ("exact top-k, f32 scan", "tab:blue", "-"),
+    "topk_int8": ("exact top-k, int8 scan", "tab:green", "-"),
+    "dense": ("ours, dense", "tab:orange", "-"),
+}
+
+
+def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows by what stays the same in a panel, in the order of the file."""
+    panels: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        queries = "decode" if row["queries"] == 1 else f"{row['queries']} queries"
+        title = f"{queries}, {row['heads']}/{row['heads_kv']} heads, d = {row['head_size']}, {row['type']}"
+        panels.setdefault(title, []).append(row)
+    return panels
+
+
+def draw(report: dict[str, Any], path: Path) -> None:
+    """One panel for each shape, type and number of queries, three a line."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    panels = panels_of(report["rows"])
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure, axes = pyplot.subplots(
+        lines, columns, figsize=(4.2 * columns, 3.2 * lines + 0.7), layout="constrained", squeeze=False
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.remove()
+    for axis, (title, rows) in zip(axes.flat, panels.items(), strict=False):
+        for method, (label, color, style) in METHODS.items():
+            points = sorted(
+                (row["keys"], row["microseconds"][method]["median"]) for row in rows if row["microseconds"][method]
+            )
+            if points:
+                axis.loglog(*zip(*points, strict=True), style, color=color, marker="o", markersize=3, label=label)
+        axis.set(title=title, xlabel="keys", ylabel="microseconds per query and head")
+        axis.grid(alpha=0.3)
+    # Not every panel has every method.
+    handles = {
+        label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    figure.suptitle(f"{report['cpu']}, {report['threads']} threads, k = {report['flags']['k']}")
+    temporary = path.with_suffix(f".tmp{path.suffix}")
+    figure.savefig(temporary)
+    temporary.rename(path)
+
+
+def main() -> None:
+    """Reads the report and draws it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("report", type=Path, help="file written by qwen-infer bench-attention --json")
+    parser.add_argument("picture", type=Path, help="file to write (.svg, .png)")
+    options = parser.parse_args()
+    try:
+        draw(json.loads(options.report.read_text(encoding="utf-8")), options.picture)
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"error: {options.report} cannot be drawn: {error!r}")
+
+
+if __name__ == "__main__":
+    main()

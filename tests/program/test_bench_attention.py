@@ -1,0 +1,99 @@
+"""qwen-infer bench-attention on a small case: the table, its files, and what it refuses. Needs no model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., subprocess.Popen[bytes]]
+
+SMALL = ("bench-attention", "--shapes", "4:2:32", "--keys", "512", "--queries", "1,64", "--seconds", "0.01")
+
+
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of each line of the table but its head."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_a_small_case_gives_a_table_and_its_files(run: Run, tmp_path: Path, repository: Path) -> None:
+    result = run(*SMALL, "--k", 32, "--threads", 2, "--json", "a.json", "--csv=a.csv", "--markdown", "a.md")
+    assert result.returncode == 0, result.stderr
+    assert "verifying topk_int8" in result.stderr
+
+    decode, prefill = table_rows(result.stdout)
+    assert decode[:5] == ["1", "4/2", "32", "512", "f16"]
+    assert prefill[:5] == ["64", "4/2", "32", "512", "f16"]
+    assert decode[8] == "-"  # decode has no int8 scan
+    for cell in decode[5:8] + decode[9:10] + prefill[5:10]:
+        assert float(cell) > 0
+    assert all(re.fullmatch(r"\*\*\d+\.\d\d\*\* \(\d+\.\d\d - \d+\.\d\d\)", row[10]) for row in (decode, prefill))
+    assert all(re.fullmatch(r"\d+ %", row[11]) for row in (decode, prefill))
+
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") == result.stdout
+    report = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    assert report["threads"] == 2
+    assert report["flags"]["k"] == "32"
+    assert {"cpu", "date", "versions", "cold_bytes", "command"} <= report.keys()
+    assert [row["queries"] for row in report["rows"]] == [1, 64]
+    assert report["rows"][0]["microseconds"]["topk_int8"] is None
+    assert len(report["rows"][1]["microseconds"]["topk_int8"]["rounds"]) == 3
+    assert all(row["ratio"]["min"] <= row["ratio"]["median"] <= row["ratio"]["max"] for row in report["rows"])
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        assert [row["keys"] for row in csv.DictReader(file)] == ["512", "512"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "a.md"]
+
+    pytest.importorskip("matplotlib")
+    plot = repository / "bench" / "plot_attention.py"
+    subprocess.run([sys.executable, plot, "a.json", "a.svg"], cwd=tmp_path, check=True)
+    assert (tmp_path / "a.svg").stat().st_size > 0
+
+
+def test_quantised_values_have_no_way_without_flash_attention(run: Run) -> None:
+    result = run(*SMALL, "--types", "q8_0")
+    assert result.returncode == 0, result.stderr
+    assert [row[6] for row in table_rows(result.stdout)] == ["-", "-"]
+
+
+def test_help_teaches(run: Run) -> None:
+    result = run("bench-attention", "--help")
+    assert result.returncode == 0
+    assert result.stdout.startswith("qwen-infer bench-attention: ")
+    for text in ("--cold_bytes BYTES", "default 14:2:64,16:8:128,32:8:128", "exit code 1", "roofline"):
+        assert text in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--shapes", "14:3:64"), "--shapes: '14:3:64' is not a list of Q:KV:D"),
+        (("--types=q4_0",), "--types: 'q4_0' is not a list of f32, f16, bf16 and q8_0"),
+        (("--cold-bytes", "many"), "--cold_bytes: 'many' is not an integer"),
+        (("--keys", "128"), "--queries 512 is more than --keys 128"),
+        (("--repeats", "3"), "did you mean --repeat?"),
+        (("--json", "missing-folder/a.json"), "cannot write missing-folder/a.json"),
+    ],
+)
+def test_a_bad_flag_is_named_with_what_is_allowed(run: Run, arguments: tuple[str, ...], expected: str) -> None:
+    result = run("bench-attention", *arguments)
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert result.stdout == ""
+
+
+def test_interrupted_it_leaves_no_file(start: Start, tmp_path: Path) -> None:
+    process = start(*SMALL[:-1], "60", "--json", "a.json")
+    assert process.stdout.readline()  # the head of the table: it is at work
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert list(tmp_path.iterdir()) == []
