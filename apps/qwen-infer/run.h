@@ -13,8 +13,8 @@ namespace qwen_infer {
 // Exit codes. A tool's own is passed on: llama.cpp's end with 1 after any failure, mistakes in llama.cpp's flags among
 // them, and llama-completion with 130 after Ctrl-C.
 inline constexpr int kExitSuccess = 0;
-inline constexpr int kExitFailure = 1;  // also: the run succeeded, but its report could not be written
-inline constexpr int kExitUsage = 2;    // the subcommand or one of our flags is wrong: nothing was done
+inline constexpr int kExitFailure = 1;        // also: the run succeeded, but its report could not be written
+inline constexpr int kExitUsage = 2;          // the subcommand or one of our flags is wrong: nothing was done
 inline constexpr int kExitInterrupted = 130;  // as shells have it: 128 + SIGINT
 
 // What llama.cpp's timings of a tool are worth.
