@@ -143,7 +143,7 @@ HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vect
   }
 }
 
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET <= HWY_AVX3
 // AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than theirs.
 struct VnniDot {
   static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
@@ -160,7 +160,7 @@ bool HasVnni() {
 
 void ScanInt8Simd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                   const int32_t* thresholds, uint64_t* survivors) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET <= HWY_AVX3
   if (HasVnni()) return ScanWith<VnniDot>(rows, panels, n_blocks, d, thresholds, survivors);
 #endif
   ScanWith<WideningDot>(rows, panels, n_blocks, d, thresholds, survivors);
@@ -168,7 +168,7 @@ void ScanInt8Simd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_bl
 
 void SampleInt8Simd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
                     int64_t d, float* scores, int64_t stride) {
-#if HWY_TARGET == HWY_AVX3
+#if HWY_TARGET <= HWY_AVX3
   if (HasVnni()) return SampleWith<VnniDot>(rows, vectors, scales, n_vectors, d, scores, stride);
 #endif
   SampleWith<WideningDot>(rows, vectors, scales, n_vectors, d, scores, stride);
