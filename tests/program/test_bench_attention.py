@@ -53,7 +53,10 @@ def test_a_small_case_gives_a_table_and_its_files(run: Run, tmp_path: Path, repo
         assert [row["keys"] for row in csv.DictReader(file)] == ["512", "512"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "a.md"]
 
+
+def test_its_report_can_be_drawn(run: Run, tmp_path: Path, repository: Path) -> None:
     pytest.importorskip("matplotlib")
+    assert run(*SMALL, "--json", "a.json").returncode == 0
     plot = repository / "bench" / "plot_attention.py"
     subprocess.run([sys.executable, plot, "a.json", "a.svg"], cwd=tmp_path, check=True)
     assert (tmp_path / "a.svg").stat().st_size > 0
