@@ -38,7 +38,7 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 
 }  // namespace
 
-Problem::Problem(const Case& a_case, int64_t cold_bytes) : the_case(a_case) {
+Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
   const int64_t copies = the_case.IsDecode() ? std::max<int64_t>(1, (cold_bytes + key_bytes - 1) / key_bytes) : 1;

@@ -15,7 +15,7 @@ namespace qwen_infer::attention_bench {
 // A few queries of a case, spread evenly from the first one on. The first token's view and a longer stride make them an
 // AttentionInput of their own, mask included.
 struct Sample {
-  explicit Sample(const topk::AttentionInput& input);
+  explicit Sample(const topk::AttentionInput& whole);
 
   int64_t QueryOf(int64_t index) const { return index * step; }
 

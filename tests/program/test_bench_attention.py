@@ -16,7 +16,8 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., subprocess.Popen[bytes]]
 
-SMALL = ("bench-attention", "--shapes", "4:2:32", "--keys", "512", "--queries", "1,64", "--seconds", "0.01")
+SMALL_CASE = ("bench-attention", "--shapes", "4:2:32", "--keys", "512", "--queries", "1,64", "--cold_bytes", "1000000")
+SMALL = (*SMALL_CASE, "--seconds", "0.01")
 
 
 def table_rows(text: str) -> list[list[str]]:
@@ -52,7 +53,10 @@ def test_a_small_case_gives_a_table_and_its_files(run: Run, tmp_path: Path, repo
         assert [row["keys"] for row in csv.DictReader(file)] == ["512", "512"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json", "a.md"]
 
+
+def test_its_report_can_be_drawn(run: Run, tmp_path: Path, repository: Path) -> None:
     pytest.importorskip("matplotlib")
+    assert run(*SMALL, "--json", "a.json").returncode == 0
     plot = repository / "bench" / "plot_attention.py"
     subprocess.run([sys.executable, plot, "a.json", "a.svg"], cwd=tmp_path, check=True)
     assert (tmp_path / "a.svg").stat().st_size > 0
@@ -91,7 +95,7 @@ def test_a_bad_flag_is_named_with_what_is_allowed(run: Run, arguments: tuple[str
 
 
 def test_interrupted_it_leaves_no_file(start: Start, tmp_path: Path) -> None:
-    process = start(*SMALL[:-1], "60", "--json", "a.json")
+    process = start(*SMALL_CASE, "--seconds", "60", "--json", "a.json")
     assert process.stdout.readline()  # the head of the table: it is at work
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
