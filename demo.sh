@@ -33,9 +33,9 @@ case "${1:-}" in
 esac
 
 results="$BUILD_DIR/demo"
-rm -rf "$results"  # of an earlier demo: no mistaking them for this one's
 "$ROOT/scripts/setup.sh"
 model="$("$ROOT/scripts/fetch_model.sh")"
+rm -rf "$results"  # of an earlier demo: no mistaking them for this one's
 
 mkdir -p "$results"
 {

@@ -55,8 +55,10 @@ def processor() -> str:
 
 def draw(path: Path, stock: dict[str, float], topk: dict[str, float], settings: str) -> None:
     """Tokens/s against the depth, one panel for prompts and one for generation."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        sys.exit("drawing needs matplotlib: pip install matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

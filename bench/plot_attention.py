@@ -36,8 +36,10 @@ def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """One panel for each shape, type and number of queries, three a line."""
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ModuleNotFoundError:
+        sys.exit("drawing needs matplotlib: pip install matplotlib")
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

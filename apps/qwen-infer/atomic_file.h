@@ -9,9 +9,9 @@
 
 namespace qwen_infer {
 
-// Writes `content` to a temporary file beside `path` and renames it to `path`, so that a reader sees the old file or the
-// new one, never a part, also after a power cut. Symbolic links are followed. What is no regular file (a terminal, /dev/stdout, a pipe) is
-// written directly. Blocking; not to be called for one path from two threads at once.
+// Writes `content` to a temporary file beside `path` and renames it to `path`, so that a reader sees the old file or
+// the new one, never a part, also after a power cut. Symbolic links are followed. What is no regular file (a terminal,
+// /dev/stdout, a pipe) is written directly. Blocking; not to be called for one path from two threads at once.
 topk::Status WriteFileAtomically(const std::string& path, std::string_view content);
 
 // An error, naming path and reason, if WriteFileAtomically(path) would fail now. Leaves no file behind.

@@ -3,11 +3,13 @@
 //   --use_top_k_attention                    without it, the run is plain llama.cpp
 //   --top_k_attention_<name> VALUE           one for each of topk::OptionFields() and for dense_layers; on/off fields
 //   --top_k_attention_[no_]<name>            are switches
-//   --top_k_attention_layers NAME@A-B=VALUE  settings of single layers, comma-separated, as the plugin's string has them
+//   --top_k_attention_layers NAME@A-B=VALUE  settings of single layers, comma-separated, as the plugin's string has
+//   them
 //   --top_k_attention_stats FILE.json        statistics and timings of the run
 //
 // Names are spelled with underscores or dashes; VALUE may follow after "=". A later flag overrides an earlier one. The
-// table of flags, which --help prints, is derived from the options' table, so a new option is a flag without a change here.
+// table of flags, which --help prints, is derived from the options' table, so a new option is a flag without a change
+// here.
 #ifndef QWEN_INFER_APPS_FLAGS_H_
 #define QWEN_INFER_APPS_FLAGS_H_
 
@@ -52,8 +54,8 @@ struct CommandLine {
 // Only a whole argument is ever taken for a flag, but its place is not judged: "-p --use_top_k_attention" is our flag.
 topk::Status ParseCommandLine(std::span<const std::string_view> arguments, CommandLine& out);
 
-// Makes llama.cpp's arguments ask for flash attention, the only form of attention that the plugin can take over. `on` is
-// the value to pass ("on", for llama-bench "1"), in front of all others; `environment` is the value of
+// Makes llama.cpp's arguments ask for flash attention, the only form of attention that the plugin can take over. `on`
+// is the value to pass ("on", for llama-bench "1"), in front of all others; `environment` is the value of
 // LLAMA_ARG_FLASH_ATTN or null. Refuses if the user asked for attention without it, in any of llama.cpp's spellings.
 topk::Status ForceFlashAttention(std::string_view on, const char* environment, std::vector<std::string>& llama);
 

@@ -13,8 +13,8 @@ namespace qwen_infer {
 //
 // While it lives, the signals wait for a thread of its own, which calls `before` and then lets go: the handler that the
 // tool has installed by then runs on that thread, or the default action ends the process. For tools that do not need a
-// signal to interrupt a blocking call. Create it before any other thread: the signals are blocked in the creating thread
-// and in those that it starts.
+// signal to interrupt a blocking call. Create it before any other thread: the signals are blocked in the creating
+// thread and in those that it starts.
 class InterruptCourier {
  public:
   explicit InterruptCourier(std::function<void()> before);

@@ -1,8 +1,8 @@
-// What a run of one of llama.cpp's tools has measured. The tools print their token rates and keep them to themselves, and
-// they decode a warm-up batch that does not belong to the run. Both are visible at functions of llama.h that every tool
-// calls: llama_model_load_from_file, llama_init_from_model, llama_perf_context_reset (after the warm-up) and llama_free.
-// llama.cpp is a set of shared libraries, and ELF resolves a shared library's calls to the executable's own definition of
-// a function first: those that perf_hooks.cc defines look, and pass on to llama.cpp's.
+// What a run of one of llama.cpp's tools has measured. The tools print their token rates and keep them to themselves,
+// and they decode a warm-up batch that does not belong to the run. Both are visible at functions of llama.h that every
+// tool calls: llama_model_load_from_file, llama_init_from_model, llama_perf_context_reset (after the warm-up) and
+// llama_free. llama.cpp is a set of shared libraries, and ELF resolves a shared library's calls to the executable's own
+// definition of a function first: those that perf_hooks.cc defines look, and pass on to llama.cpp's.
 #ifndef QWEN_INFER_APPS_PERF_HOOKS_H_
 #define QWEN_INFER_APPS_PERF_HOOKS_H_
 

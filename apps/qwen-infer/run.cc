@@ -41,7 +41,8 @@ bool WriteReport() {
   return status.ok();
 }
 
-// Tools that fail early return or exit while llama.cpp's log thread still has their last messages, the error among them.
+// Tools that fail early return or exit while llama.cpp's log thread still has their last messages, the error among
+// them.
 void FlushLog() { common_log_flush(common_log_main()); }
 
 // Why a file that llama.cpp could not load is no model, as far as that can be seen from outside.

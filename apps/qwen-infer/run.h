@@ -40,7 +40,8 @@ struct Tool {
   bool handles_interrupts = false;
 };
 
-// Parses our flags, prints help if asked, sets up the plugin, runs the tool and writes the report. Returns the exit code.
+// Parses our flags, prints help if asked, sets up the plugin, runs the tool and writes the report. Returns the exit
+// code.
 int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
 
 // Writes the report and ends the process without waiting for its other threads: with `code`, or with kExitFailure if

@@ -1,5 +1,5 @@
-// qwen-infer serve: an HTTP server that speaks OpenAI's protocol, from the parts of llama-server, which has no hook for a
-// route of one's own. One model a process: llama-server's router mode is not here.
+// qwen-infer serve: an HTTP server that speaks OpenAI's protocol, from the parts of llama-server, which has no hook for
+// a route of one's own. One model a process: llama-server's router mode is not here.
 #include <signal.h>
 
 #include <atomic>

@@ -18,7 +18,8 @@ constexpr int64_t kMaxHeads = 1024;
 constexpr int kMaxThreads = 1024;
 constexpr double kMaxSeconds = 3600;
 constexpr int kMaxRepeat = 1000;
-// Caches do not forget the oldest first: read in a circle, K of 2, 4, 8 and 32 cache sizes came at 46, 39, 36 and 35 GB/s.
+// Caches do not forget the oldest first: read in a circle, K of 2, 4, 8 and 32 cache sizes came at 46, 39, 36 and 35
+// GB/s.
 constexpr int64_t kColdCaches = 8;
 constexpr int64_t kMaxColdBytes = int64_t{1} << 40;
 constexpr ggml_type kTypes[] = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0};

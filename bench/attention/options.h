@@ -29,8 +29,8 @@ struct Options {
   std::map<std::string, std::string> text;  // the value of every flag but the files, as it was written, by name
 };
 
-// Reads flags (names with underscores or dashes; the value after a space or "="; the last one counts) over the defaults.
-// Refuses unknown flags and values that are not allowed, naming what is; `options` is then undefined.
+// Reads flags (names with underscores or dashes; the value after a space or "="; the last one counts) over the
+// defaults. Refuses unknown flags and values that are not allowed, naming what is; `options` is then undefined.
 topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& options);
 
 // The lines of --help, one flag each with what it allows and its default.

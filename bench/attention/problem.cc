@@ -41,7 +41,10 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
-  const int64_t copies = the_case.IsDecode() ? std::max<int64_t>(1, (cold_bytes + key_bytes - 1) / key_bytes) : 1;
+  // Tiny caches stay in the processor's however many copies there are within reason.
+  constexpr int64_t kMostCopies = 1024;
+  const int64_t wanted = the_case.IsDecode() ? (cold_bytes + key_bytes - 1) / key_bytes : 1;
+  const int64_t copies = std::clamp<int64_t>(wanted, 1, kMostCopies);
   const int64_t n_tensors = 3 + 3 * copies;
   context_.reset(ggml_init({ggml_tensor_overhead() * static_cast<size_t>(n_tensors), nullptr, true}));
   const bool can_transpose = !ggml_is_quantized(the_case.type);

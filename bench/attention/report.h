@@ -27,8 +27,8 @@ std::string MarkdownLine(const Row& row);
 
 std::string Csv(std::span<const Row> rows);
 
-// {"cpu", "threads", "date", "versions", "flags", "cold_bytes", "command", "rows": [...]}; times in microseconds per query and head,
-// null for what was not run, medians and all rounds.
+// {"cpu", "threads", "date", "versions", "flags", "cold_bytes", "command", "rows": [...]}; times in microseconds per
+// query and head, null for what was not run, medians and all rounds.
 std::string Json(const Conditions& conditions, std::span<const Row> rows);
 
 }  // namespace qwen_infer::attention_bench

@@ -1,4 +1,5 @@
-// Exact top-k attention on plain memory, after "Memory-efficient Transformers via Top-k Attention" (Gupta et al., 2021).
+// Exact top-k attention on plain memory, after "Memory-efficient Transformers via Top-k Attention" (Gupta et al.,
+// 2021).
 //
 // For each query q of each head, over the keys j that its mask leaves visible:
 //   s_j = softcap(scale / temperature * q.k_j) + slope * mask_j     softcap(x) = cap * tanh(x / cap), or x
@@ -7,13 +8,14 @@
 //   out = sum_{j in S} exp(s_j) v_j / (sum_{j in S} exp(s_j) + exp(sink_logit))
 // A row without visible keys gives zeros. With at most k visible keys the result is full attention.
 //
-// The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and SIMD
-// target. The outputs agree to f32 rounding. With min_mass how many keys a row keeps follows from a sum of exponentials in
-// f32, which may come out one more or one less on another SIMD target; which keys they are is exact. Pays against dense attention from about a thousand keys on.
+// The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and
+// SIMD target. The outputs agree to the rounding of scores in f32, which is relative to sum_i |q_i k_i|. With min_mass
+// how many keys a row keeps follows from a sum of exponentials in f32, which may come out one more or one less on
+// another SIMD target; which keys they are is exact. Pays against dense attention from about a thousand keys on.
 //
-// Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in int8
-// (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size n_q *
-// n_kv is ever allocated. Safe to call from many threads at once.
+// Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in
+// int8 (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size
+// n_q * n_kv is ever allocated. Safe to call from many threads at once.
 #ifndef TOPK_ATTENTION_H_
 #define TOPK_ATTENTION_H_
 
@@ -55,8 +57,8 @@ struct AttentionInput {
   const float* sink_logits = nullptr;  // [n_head] or null: a logit without a value, in the denominator only
 };
 
-// Which keys were kept, as CSR rows in the order [batch, query, head]; keys ascend within a row and the weights of a row
-// sum to 1 (less with sink_logits). Sizes are O(rows * (k + sinks + window)).
+// Which keys were kept, as CSR rows in the order [batch, query, head]; keys ascend within a row and the weights of a
+// row sum to 1 (less with sink_logits). Sizes are O(rows * (k + sinks + window)).
 struct Selection {
   std::vector<int64_t> row_offsets;  // rows + 1
   std::vector<KeyIndex> keys;

@@ -71,8 +71,8 @@ struct OptionField {
 // All fields, in the order of TopKOptions. Static storage; safe from any thread.
 std::span<const OptionField> OptionFields();
 
-// Parses `value` into the field `name`; blanks around both do not count. Refuses unknown names (listing the known ones), unparsable values and values
-// out of range; `options` is unchanged on error.
+// Parses `value` into the field `name`; blanks around both do not count. Refuses unknown names (listing the known
+// ones), unparsable values and values out of range; `options` is unchanged on error.
 Status SetOption(TopKOptions& options, std::string_view name, std::string_view value);
 
 // "k=256,temperature=1,..." with every field, in table order; SetOption reads each pair back.

@@ -1,5 +1,6 @@
 // The ggml backend "TOPK": one device of type ACCEL that computes FLASH_ATTN_EXT in the CPU's memory, so that ggml's
-// scheduler gives it every attention op of an unmodified model (with flash attention on) and leaves the rest to the CPU.
+// scheduler gives it every attention op of an unmodified model (with flash attention on) and leaves the rest to the
+// CPU.
 #ifndef QWEN_INFER_SRC_GGML_BACKEND_H_
 #define QWEN_INFER_SRC_GGML_BACKEND_H_
 

@@ -8,8 +8,8 @@ struct ggml_tensor;
 
 namespace qwen_infer {
 
-// Why this plugin does not compute `op`, as a sentence with static lifetime; null if it does. Looks at types, shapes and
-// strides only, so tensors need not be allocated. Safe from any thread.
+// Why this plugin does not compute `op`, as a sentence with static lifetime; null if it does. Looks at types, shapes
+// and strides only, so tensors need not be allocated. Safe from any thread.
 const char* WhyUnsupported(const ggml_tensor& op);
 
 // The op's operands and parameters. The views point into the tensors, which must be allocated in host memory; the op

@@ -1,4 +1,5 @@
-// Whole calls, dense and with k = 256: prefill of 512 causal queries at the end of a context, and decode of one with caches cold.
+// Whole calls, dense and with k = 256: prefill of 512 causal queries at the end of a context, and decode of one with
+// caches cold.
 #include <benchmark/benchmark.h>
 
 #include <memory>

@@ -270,6 +270,19 @@ TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
   expect_equal("one NaN", [](int64_t j, int64_t i, float x) { return j == 77 && i == 5 ? kNan : x; });
 }
 
+// Keys that nobody sees are quantised with the others.
+TEST_F(AttentionTest, Int8IsExactBesideHiddenKeysOfAnySize) {
+  Shape shape = Int8Shape(2000, 32);
+  shape.mask = Shape::Mask::kCausal;
+  for (float hidden : {kNan, kInf, 3e38F, 1e20F, 1000.0F}) {
+    RandomProblem problem(shape, 500);
+    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, shape.n_key - 1, 0, i, hidden);
+    problem.input.n_query -= 1;  // the last one alone sees that key
+    problem.input.causal = false;
+    ExpectEqualsReference(problem.input, {.k = 30}, std::to_string(hidden) + " is hidden");
+  }
+}
+
 TEST_F(AttentionTest, Int8IsExactForHardQueries) {
   const Shape shape = Int8Shape(2000, 32);
   RandomProblem problem(shape, 400);

@@ -30,4 +30,15 @@ TEST(CApiTest, ReportsErrorsAsCodesAndCutsMessages) {
   EXPECT_EQ(topk_attention(nullptr, "", nullptr, 1, nullptr, message, sizeof message), TOPK_INVALID_ARGUMENT);
 }
 
+TEST(CApiTest, RefusesTypesThatAreNone) {
+  for (int type : {-1, 4, 256}) {
+    topk_attention_input input = {};
+    input.k.type = static_cast<topk_data_type>(type);
+    const topk_attention_output output = {};
+    char message[80];
+    EXPECT_EQ(topk_attention(&input, "", &output, 1, nullptr, message, sizeof message), TOPK_INVALID_ARGUMENT);
+    EXPECT_EQ(std::string(message), "type=" + std::to_string(type) + " is no topk_data_type");
+  }
+}
+
 }  // namespace

@@ -19,6 +19,8 @@ inline constexpr int64_t kTileRows = 96;
 
 // An int8 scan leaves at most one key in so many to be scored in f32; if it left more, scoring all would be faster.
 inline constexpr int64_t kLeastKeysPerSurvivor = 4;
+// And it needs so many keys for each that is kept to gain from ruling keys out.
+inline constexpr int64_t kLeastKeysForInt8 = 5;
 
 // One row: a query of a query head. Rows of a tile share the KV head.
 struct RowId {
@@ -107,9 +109,15 @@ class Call {
     if (options.sparse || IsSelectionWanted()) return false;
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
   }
-  // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal scores.
+  // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal
+  // scores.
   bool CanScanInt8(int64_t n_keys) const {
-    return !(input.softcap > 0) && n_keys >= kLeastKeysPerSurvivor * LargestBudget();
+    return !(input.softcap > 0) && n_keys >= kLeastKeysForInt8 * LargestBudget();
+  }
+  // Whether any row of the call suits it.
+  bool AnySuitsInt8() const {
+    return std::any_of(visibilities_.begin(), visibilities_.end(),
+                       [this](const Visibility& visible) { return !RunsDense(visible) && SuitsInt8(visible); });
   }
   // Nor for a row whose mask has to be added, or whose mass, which is made of all scores, is measured.
   bool SuitsInt8(const Visibility& visibility) const {

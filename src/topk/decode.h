@@ -1,5 +1,5 @@
-// Few queries: the keys of each KV head are split among tasks and the parts merged. All heads of a group and all queries
-// of a head are one tile, so K is read once.
+// Few queries: the keys of each KV head are split among tasks and the parts merged. All heads of a group and all
+// queries of a head are one tile, so K is read once.
 #ifndef TOPK_SRC_DECODE_H_
 #define TOPK_SRC_DECODE_H_
 

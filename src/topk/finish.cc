@@ -86,8 +86,8 @@ void RowFinisher::SelectWithBudget(int64_t budget, RowSelection& selection) {
   row_.is_canonical ? SelectFromAllKeys(budget, selection) : SelectFromCandidates(budget, selection);
 }
 
-// The smallest budget from k on whose selection has the mass asked for; one more than there are if none has. A mass that is
-// no number asks for nothing.
+// The smallest budget from k on whose selection has the mass asked for; one more than there are if none has. A mass
+// that is no number asks for nothing.
 int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
   const int64_t n = selection.n_competing();
   const int64_t window_begin = selection.count - selection.n_window;

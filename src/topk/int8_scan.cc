@@ -48,6 +48,7 @@ float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::n
 
 bool Int8Scan::Suits(const Call& call) {
   if (!call.CanScanInt8(call.input.n_key)) return false;
+  if (call.options.mass == MassMode::kExact || call.options.min_mass > 0) return false;  // all scores are wanted
   if (call.options.scan != ScanMode::kAuto) return call.options.scan == ScanMode::kInt8;
   return call.RowsPerHeadKv() >= kFewestRows;
 }
@@ -60,6 +61,7 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
   scan.queries_ = carver.Take<float>(kTileRows * PadToLanes(d));
   scan.offset_ = carver.Take<double>(kTileRows);
   scan.guess_ = carver.Take<float>(kTileRows);
+  scan.errors_ = carver.Take<float>(kTileRows);
   scan.slots_ = carver.Take<RowState*>(kTileRows);
   scan.panel_ = carver.Take<float>(d * kBlockKeys);
   scan.magnitude_ = carver.Take<int32_t>(PadToLanes(d));
@@ -79,7 +81,7 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
 }
 
 // The rows' queries, scaled as the f32 scan has them and in int8, and their bounds.
-void Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+bool Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
   const auto scale = static_cast<float>(call.rule.scale);
@@ -95,8 +97,8 @@ void Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<Ro
     std::fill(scaled + d, scaled + stride, 0.0F);
     offset_[r] = call.rule.scale * offset;
     const float error = ScanError(scaled, head.magnitude, d, 0.0F);
-    if (IsTooCoarse(error)) rows[r]->is_canonical = true;
-    rows[r]->candidates.SetError(error);
+    if (IsTooCoarse(error)) return false;
+    errors_[r] = error;
   }
 
   const TensorView view{.data = queries_,
@@ -112,6 +114,7 @@ void Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<Ro
     QuantizeQueries(panel_, d, numbers_ + first * n_numbers_,
                     {facts_.scale + first, facts_.norm + first, facts_.error + first, facts_.sum + first});
   }
+  return true;
 }
 
 // A sample of the keys that all rows see, scored in int8, gives each row's guess.
@@ -220,7 +223,7 @@ bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHea
     if (may_refuse && !IsWorthwhile(n_rows, segment.last - segment.first)) return false;
     may_refuse = false;
     for (int64_t r = 0; r < n_rows; ++r) {
-      if (!rows[r]->is_canonical) Offer(call, keys, *rows[r], r, segment);
+      Offer(call, keys, *rows[r], r, segment);
     }
   }
   for (RowState* row : rows) row->candidates.DropHopeless();
@@ -232,7 +235,8 @@ bool Int8Scan::Run(const Call& call, int64_t head_kv, const QuantizedHead& head,
   const TensorView keys = call.KeysOf(rows[0].id.batch, head_kv);
   for (size_t r = 0; r < rows.size(); ++r) slots_[r] = &rows[r];
   const std::span<RowState*> all(slots_, rows.size());
-  Prepare(call, head, all);
+  if (!Prepare(call, head, all)) return false;
+  for (size_t r = 0; r < all.size(); ++r) all[r]->candidates.SetError(errors_[r]);
   Guess(call, head, all);
   if (!Pass(call, keys, head, all, true)) return false;
 
@@ -240,13 +244,13 @@ bool Int8Scan::Run(const Call& call, int64_t head_kv, const QuantizedHead& head,
   for (size_t r = 0; r < rows.size(); ++r) {
     RowState& row = rows[r];
     const double proven = static_cast<double>(row.candidates.floor()) - offset_[r];
-    if (row.is_canonical || proven >= guess_[r]) continue;
+    if (proven >= guess_[r]) continue;
     row.candidates.Restart();
     slots_[n_again++] = &row;
   }
   if (n_again == 0) return true;
   const std::span<RowState*> again(slots_, n_again);
-  Prepare(call, head, again);
+  (void)Prepare(call, head, again);  // as the first time
   std::fill_n(guess_, n_again, kNoGuess);
   return Pass(call, keys, head, again, false);
 }

@@ -2,7 +2,8 @@
 // the others are scored in f32 and offered to the row's candidates.
 //
 //  1. A guess at the row's k-th best score, from a sample of the keys.
-//  2. Every key whose int8 score, with all that rounding can add to it, reaches the guess (or the row's proven floor, if
+//  2. Every key whose int8 score, with all that rounding can add to it, reaches the guess (or the row's proven floor,
+//  if
 //     that is higher) is scored in f32.
 //  3. If the k-th best of those scores reaches the guess, then no key that was ruled out can be among the k best.
 //     Else, a few rows in a hundred, the guess was too high: the same again with the floor that is proven by now.
@@ -31,15 +32,16 @@ class Int8Scan {
   // Lays out the scratch of one worker.
   static Int8Scan Take(Carver& carver, const Call& call);
 
-  // Offers the keys of `head` to the candidates of the rows, all of them of one tile, of KV head `head_kv` and sparse. False
-  // if int8 is too coarse for these keys, so that f32 is faster: then nothing was offered.
+  // Offers the keys of `head` to the candidates of the rows, all of them of one tile, of KV head `head_kv` and sparse.
+  // False if int8 is too coarse for these keys, so that f32 is faster: then nothing was offered.
   bool Run(const Call& call, int64_t head_kv, const QuantizedHead& head, std::span<RowState> rows);
 
  private:
   struct Blocks {
     int64_t first, last;
   };
-  void Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
+  // False if the keys, hidden ones included, are too large for a row: the f32 scan looks at the visible ones alone.
+  bool Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
   void Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
   void FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows, Blocks segment);
   bool IsWorthwhile(int64_t n_rows, int64_t n_blocks) const;
@@ -52,6 +54,7 @@ class Int8Scan {
   float* queries_ = nullptr;    // [kTileRows][PadToLanes(d)]: q'
   double* offset_ = nullptr;    // [kTileRows]: the score of the mean key, which int8 scores leave out
   float* guess_ = nullptr;      // [kTileRows]: at the k-th best score, without the offset
+  float* errors_ = nullptr;     // [kTileRows]: of f32 scores
   int8_t* numbers_ = nullptr;   // [kTileRows in whole panels][n_numbers_]
   int64_t n_numbers_ = 0;
   QueryFacts facts_{};

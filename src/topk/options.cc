@@ -49,9 +49,11 @@ constexpr std::array<FieldRule, 12> kRules = {{
     {{"sparse", "bool", "on or off", "off", "take the sparse path for every row, whatever the crossover",
       "rows below the crossover run dense"},
      &TopKOptions::sparse},
-    {{"mass", "off|sampled|exact", "off, sampled or exact", "off", "measure the mass of no row, of one row in 64, of all"},
+    {{"mass", "off|sampled|exact", "off, sampled or exact", "off",
+      "measure the mass of no row, of one row in 64, of all"},
      &TopKOptions::mass},
-    {{"scan", "auto|f32|int8", "auto, f32 or int8", "auto", "how long prompts are scored; the kept keys are the same"},
+    {{"scan", "auto|f32|int8", "auto, f32 or int8", "auto",
+      "how long prompts are scored; all keep the same keys of a call"},
      &TopKOptions::scan},
 }};
 // clang-format on

@@ -39,6 +39,7 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
 }
 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
+  if (keys_ && !call_.AnySuitsInt8()) keys_.reset();
   if (keys_) keys_->Run(executor);
   struct State {
     const Prefill& prefill;

@@ -1,4 +1,5 @@
-// Many queries: each task takes one tile of rows over all their keys, which are quantised to int8 before, where that pays.
+// Many queries: each task takes one tile of rows over all their keys, which are quantised to int8 before, where that
+// pays.
 #ifndef TOPK_SRC_PREFILL_H_
 #define TOPK_SRC_PREFILL_H_
 

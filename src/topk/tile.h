@@ -40,14 +40,14 @@ struct Workspace {
   static Workspace Take(Carver& carver, const Call& call);
 };
 
-// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first, those that an int8 scan
-// suits last.
+// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first, those that an int8
+// scan suits last.
 class TilePart {
  public:
   static TilePart Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity);
 
-  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null. use_int8: leave
-  // the rows that an int8 scan suits to int8_rows().
+  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null. use_int8:
+  // leave the rows that an int8 scan suits to int8_rows().
   void Start(const Call& call, const Tile& tile, std::atomic<float>* floors, bool use_int8);
   // Begins one row only; used where rows are merged, or computed once more as dense.
   void StartRow(const Call& call, const RowId& id, bool is_dense);

@@ -73,7 +73,8 @@ CanonicalSelection SelectCanonically(const Call& call, const RowId& row, int64_t
   const Visibility& visible = call.VisibilityOf(row);
   const auto is_forced = [&](KeyIndex j) { return j < visible.sinks_end || j >= visible.window_begin; };
   budget = std::min<int64_t>(budget, visible.n_competing);
-  // The forced keys come first in `selected`, then the competing ones, pruned to the budget whenever they fill it twice.
+  // The forced keys come first in `selected`, then the competing ones, pruned to the budget whenever they fill it
+  // twice.
   ScoredKey* competing = selected + (visible.count - visible.n_competing);
   const int64_t prune_at = std::min<int64_t>(2 * budget, visible.n_competing);
   int64_t forced = 0;

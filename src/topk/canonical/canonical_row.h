@@ -30,16 +30,16 @@ struct CanonicalSelection {
   double log_sum_all = 0.0;  // log of the sum of exp(s) over all visible keys
 };
 
-// The exact selection of a row, sinks and window included, with the given budget for the others. `selected` has room for
-// the larger of 2 * budget and budget + kBlockKeys, plus sinks and window (limited by the visible keys, plus
+// The exact selection of a row, sinks and window included, with the given budget for the others. `selected` has room
+// for the larger of 2 * budget and budget + kBlockKeys, plus sinks and window (limited by the visible keys, plus
 // kBlockKeys).
 CanonicalSelection SelectCanonically(const Call& call, const RowId& row, int64_t budget, ScoredKey* selected);
 
 // log of the sum of exp(s) over `count` keys in f64: -inf for none, NaN if a score is NaN or infinite.
 double LogSumExp(const ScoredKey* keys, int64_t count);
 
-// weights[j] = exp(s_j) / (sum over these keys of exp(s) + exp(sink_logit)), in f64 but for the result; sink_logit -inf:
-// none.
+// weights[j] = exp(s_j) / (sum over these keys of exp(s) + exp(sink_logit)), in f64 but for the result; sink_logit
+// -inf: none.
 void SoftmaxCanonically(const ScoredKey* keys, int64_t count, double sink_logit, float* weights);
 
 // Dense attention of a row: out[0, d_v) = sum over all visible keys of exp(s) v / (sum exp(s) + exp(sink logit)). Two

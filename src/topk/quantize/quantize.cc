@@ -55,8 +55,8 @@ struct ColumnFacts {
   VI sum;     // of the int8 numbers
 };
 
-// The vectors of a panel from column j on, rounded to multiples of `scale`: emit(g, word) takes the numbers of group g, to
-// each of which `offset` is added, as bytes.
+// The vectors of a panel from column j on, rounded to multiples of `scale`: emit(g, word) takes the numbers of group g,
+// to each of which `offset` is added, as bytes.
 template <class Emit>
 HWY_INLINE ColumnFacts QuantizeColumns(const float* HWY_RESTRICT panel, int64_t d, int64_t j, VF scale, VF inverse,
                                        int32_t offset, Emit&& emit) {

@@ -1,8 +1,8 @@
 // Panels of keys or queries as int8, and what that rounding can change.
 //
 // A scan in int8 costs a quarter of one in f32. It may be off, so it only rules out keys; those left are scored again.
-// How many are left depends on how small the rounding errors are, and three transforms that leave every q.k as it is, up
-// to a constant of the query, make them small:
+// How many are left depends on how small the rounding errors are, and three transforms that leave every q.k as it is,
+// up to a constant of the query, make them small:
 //
 //   q.k = q.mu + x.y,   y = H E (k - mu),   x = (1/h) H (1/E) q
 //
@@ -18,8 +18,8 @@
 // kTransformUnits. E stays within 2^-10 and 2^10, so numbers lost to underflow, 2^-126 each, become a norm of at most
 // 2^-102, which the 2^-57 that every norm here is rounded up by covers.
 //
-// Source: centring and rotation as in the quantisation literature (for example QuaRot, Ashkboos et al., 2024); the bound
-// is this file's.
+// Source: centring and rotation as in the quantisation literature (for example QuaRot, Ashkboos et al., 2024); the
+// bound is this file's.
 #ifndef TOPK_SRC_QUANTIZE_QUANTIZE_H_
 #define TOPK_SRC_QUANTIZE_QUANTIZE_H_
 

@@ -35,8 +35,8 @@ void SoftcapReference(float cap, float* scores);
 void AddMask(DataType type, const uint8_t* mask, float slope, int64_t count, float* scores);
 void AddMaskReference(DataType type, const uint8_t* mask, float slope, int64_t count, float* scores);
 
-// e_r: q' (d f32) against keys whose numbers are at most `magnitude` (bits of f32, as PackKeys leaves them). Infinite or
-// NaN if the keys or q' are, or if a score could overflow: the row must then be scored canonically.
+// e_r: q' (d f32) against keys whose numbers are at most `magnitude` (bits of f32, as PackKeys leaves them). Infinite
+// or NaN if the keys or q' are, or if a score could overflow: the row must then be scored canonically.
 //
 // Where it comes from: q' has two roundings (the scale, the product), a sum of d products in any order at most d, fused
 // or not, each relative u of sum_i |q'_i| |k_i| <= sum_i |q'_i| magnitude_i: together gamma_(d+4); the canonical sum's

@@ -144,7 +144,8 @@ HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vect
 }
 
 #if HWY_TARGET <= HWY_AVX3
-// AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than theirs.
+// AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than
+// theirs.
 struct VnniDot {
   static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
     asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(keys.raw), "v"(query.raw));  // NOLINT(hicpp-no-assembler)

@@ -46,17 +46,17 @@ void FindThresholds(const RowBounds& rows, int64_t n_rows, const BlockBounds& bl
 void FindThresholdsReference(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
                              int32_t* thresholds);
 
-// Bit j of survivors[b * kInt8Stride + r]: whether dot(row r, key j of block b) > thresholds[b * kInt8Stride + r], where
-// the keys' numbers are their bytes - 128. panels: n_blocks panels of QuantizeKeys, 64-byte aligned. Exact integers: the
-// same on every SIMD target. No allocation; any thread.
+// Bit j of survivors[b * kInt8Stride + r]: whether dot(row r, key j of block b) > thresholds[b * kInt8Stride + r],
+// where the keys' numbers are their bytes - 128. panels: n_blocks panels of QuantizeKeys, 64-byte aligned. Exact
+// integers: the same on every SIMD target. No allocation; any thread.
 void ScanInt8(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d, const int32_t* thresholds,
               uint64_t* survivors);
 void ScanInt8Reference(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                        const int32_t* thresholds, uint64_t* survivors);
 
 // scores[r * stride + 16 v + j] = scales[v] * dot(row r, key j of vectors[v]) for n_vectors vectors of kMaxLanes keys:
-// vectors[v] points at the first of them in a panel. stride: a multiple of kMaxLanes; scores: 64-byte aligned; n_vectors:
-// a multiple of four.
+// vectors[v] points at the first of them in a panel. stride: a multiple of kMaxLanes; scores: 64-byte aligned;
+// n_vectors: a multiple of four.
 void SampleInt8(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
                 int64_t d, float* scores, int64_t stride);
 void SampleInt8Reference(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales,

@@ -10,9 +10,9 @@
 
 namespace topk {
 
-// scores[i] = q . (key keys[i] of `head_keys`) in f32, within ScanError of scan/scan.h. q: PadToLanes(d) f32, zeros from d
-// on, 64-byte aligned. scores: room for keys.size() + 3. Keys are read at random and fetched ahead. No allocation; any
-// thread.
+// scores[i] = q . (key keys[i] of `head_keys`) in f32, within ScanError of scan/scan.h. q: PadToLanes(d) f32, zeros
+// from d on, 64-byte aligned. scores: room for keys.size() + 3. Keys are read at random and fetched ahead. No
+// allocation; any thread.
 void ScoreKeys(const float* q, const TensorView& head_keys, int64_t d, std::span<const KeyIndex> keys, float* scores);
 void ScoreKeysReference(const float* q, const TensorView& head_keys, int64_t d, std::span<const KeyIndex> keys,
                         float* scores);

@@ -57,7 +57,7 @@ float Candidates::CeilingAbove(float kth) const {
 }
 
 void Candidates::DropHopeless() {
-  if (count_ > budget_) RaiseFloor(FloorBelow(KthLargest(scores_, count_, budget_)));
+  if (count_ >= budget_) RaiseFloor(FloorBelow(KthLargest(scores_, count_, budget_)));
   count_ = Compact(floor_, count_, scores_, keys_);
 }
 

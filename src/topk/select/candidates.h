@@ -1,7 +1,7 @@
 // The exact k best of a stream of approximate scores with a known error.
 //
-// Append receives blocks of scores s~ with |s~ - s| <= e + 2u|s~| (scan/scan.h), where s is the canonical score. Let T be
-// the k-th largest s~ seen so far. k keys have s >= T - e - 2u|T|, so the k-th largest s of the row is at least
+// Append receives blocks of scores s~ with |s~ - s| <= e + 2u|s~| (scan/scan.h), where s is the canonical score. Let T
+// be the k-th largest s~ seen so far. k keys have s >= T - e - 2u|T|, so the k-th largest s of the row is at least
 // that, and a key with s~ < T - 2e - 8u|T| (the floor) cannot be among the k best: it is dropped for good. e may
 // grow as larger keys arrive: a dropped key's own error was bounded by the e of its time.
 // At the end keys above T + 2e + 8u|T| are in for sure; the few in between are decided by their canonical scores,

@@ -1,4 +1,5 @@
-// Selection: the primitives that keep the k best of a stream of scores. select/candidates.h builds the exact set of them.
+// Selection: the primitives that keep the k best of a stream of scores. select/candidates.h builds the exact set of
+// them.
 #ifndef TOPK_SRC_SELECT_SELECT_H_
 #define TOPK_SRC_SELECT_SELECT_H_
 
@@ -24,12 +25,12 @@ int64_t CompactReference(float floor, int64_t count, float* scores, KeyIndex* ke
 float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
 
-// A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest that
-// at least `least` reach. Fewer passes than KthLargest. Same conditions.
+// A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest
+// that at least `least` reach. Fewer passes than KthLargest. Same conditions.
 float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);
 
-// The keys whose bits are set, in order: bit j of survivors[b * stride], b < n_blocks, is key first_key + 64 b + j. Returns
-// how many. Up to kMaxLanes elements of `keys` past them may be overwritten.
+// The keys whose bits are set, in order: bit j of survivors[b * stride], b < n_blocks, is key first_key + 64 b + j.
+// Returns how many. Up to kMaxLanes elements of `keys` past them may be overwritten.
 int64_t ListKeys(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys);
 int64_t ListKeysReference(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
                           KeyIndex* keys);
