@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
 import long_text as long_text_script  # noqa: E402 - its folder is no package
+
+# Shells start background jobs with SIGINT ignored, and children would inherit that: the tests could interrupt none.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def built(path: Path) -> Path:
