@@ -19,6 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import drawing
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -55,13 +57,7 @@ def processor() -> str:
 
 def draw(path: Path, stock: dict[str, float], topk: dict[str, float], settings: str) -> None:
     """Tokens/s against the depth, one panel for prompts and one for generation."""
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        sys.exit("drawing needs matplotlib: pip install matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = drawing.import_pyplot()
     figure, panels = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for panel, kind, title in zip(panels, ("pp512", "tg32"), ("reading a prompt", "generating"), strict=True):
         for results, label in ((stock, "full attention (llama.cpp)"), (topk, f"exact top-k attention, {settings}")):
@@ -70,9 +66,7 @@ def draw(path: Path, stock: dict[str, float], topk: dict[str, float], settings: 
         panel.set(title=f"{title} ({kind})", xlabel="tokens of context before it", ylabel="tokens/s", ylim=(0, None))
         panel.grid(alpha=0.3)
     panels[0].legend()
-    temporary = path.with_suffix(f".tmp{path.suffix}")
-    figure.savefig(temporary)
-    temporary.rename(path)
+    drawing.save(figure, path)
 
 
 def main() -> None:

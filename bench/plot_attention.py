@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import drawing
+
 # Methods as the JSON names them, and how they are drawn: llama.cpp dashed, ours solid.
 METHODS = {
     "stock_flash": ("llama.cpp, flash attention", "tab:gray", "--"),
@@ -36,13 +38,7 @@ def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def draw(report: dict[str, Any], path: Path) -> None:
     """One panel for each shape, type and number of queries, three a line."""
-    try:
-        import matplotlib
-    except ModuleNotFoundError:
-        sys.exit("drawing needs matplotlib: pip install matplotlib")
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    pyplot = drawing.import_pyplot()
     panels = panels_of(report["rows"])
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
@@ -66,9 +62,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     }
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
     figure.suptitle(f"{report['cpu']}, {report['threads']} threads, k = {report['flags']['k']}")
-    temporary = path.with_suffix(f".tmp{path.suffix}")
-    figure.savefig(temporary)
-    temporary.rename(path)
+    drawing.save(figure, path)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "topk/load/pack.h"
+
 namespace topk {
 
 Tile Call::TileAt(int64_t index) const {
@@ -9,6 +11,13 @@ Tile Call::TileAt(int64_t index) const {
   const int64_t head = index / per_head;
   const int64_t first_row = index % per_head * kTileRows;
   return {head / input.n_head_kv, head % input.n_head_kv, first_row, std::min(kTileRows, RowsPerHeadKv() - first_row)};
+}
+
+void Call::ScaleQuery(const RowId& row, float* scaled) const {
+  const auto scale = static_cast<float>(rule.scale);
+  const float* query = QueryOf(row);
+  std::transform(query, query + input.d_k, scaled, [scale](float x) { return x * scale; });
+  std::fill(scaled + input.d_k, scaled + PadToLanes(input.d_k), 0.0F);
 }
 
 void Call::FindVisibilityAt(int64_t index) {

@@ -81,6 +81,8 @@ class Call {
   const float* QueryOf(const RowId& row) const {
     return reinterpret_cast<const float*>(input.q.Row(row.batch, row.query, row.head));
   }
+  // scaled[0, PadToLanes(d_k)) = q' of a row: its query times the scale, in f32, and zeros.
+  void ScaleQuery(const RowId& row, float* scaled) const;
   // The mask row of a row, or null.
   const uint8_t* MaskOf(const RowId& row) const {
     return input.mask.data == nullptr ? nullptr : input.mask.Row(row.batch, row.head, row.query);
@@ -110,21 +112,22 @@ class Call {
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
   }
   // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal
-  // scores.
+  // scores, nor where the mass of every row is wanted, which is made of all scores.
   bool CanScanInt8(int64_t n_keys) const {
-    return !(input.softcap > 0) && n_keys >= kLeastKeysForInt8 * LargestBudget();
+    return !(input.softcap > 0) && !MeasuresEveryMass() && n_keys >= kLeastKeysForInt8 * LargestBudget();
   }
   // Whether any row of the call suits it.
   bool AnySuitsInt8() const {
     return std::any_of(visibilities_.begin(), visibilities_.end(),
                        [this](const Visibility& visible) { return !RunsDense(visible) && SuitsInt8(visible); });
   }
-  // Nor for a row whose mask has to be added, or whose mass, which is made of all scores, is measured.
+  // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {
     return CanScanInt8(visibility.n_competing) && visibility.is_range && !MeasuresMass(visibility);
   }
+  bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
   bool MeasuresMass(const Visibility& visibility) const {
-    if (options.mass == MassMode::kExact || options.min_mass > 0) return true;
+    if (MeasuresEveryMass()) return true;
     return options.mass == MassMode::kSampled && visibility.count % kMassSamplingPeriod == 0;
   }
 

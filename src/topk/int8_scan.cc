@@ -48,7 +48,6 @@ float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::n
 
 bool Int8Scan::Suits(const Call& call) {
   if (!call.CanScanInt8(call.input.n_key)) return false;
-  if (call.options.mass == MassMode::kExact || call.options.min_mass > 0) return false;  // all scores are wanted
   if (call.options.scan != ScanMode::kAuto) return call.options.scan == ScanMode::kInt8;
   return call.RowsPerHeadKv() >= kFewestRows;
 }
@@ -84,17 +83,13 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
 bool Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
-  const auto scale = static_cast<float>(call.rule.scale);
   const auto n_rows = static_cast<int64_t>(rows.size());
   for (int64_t r = 0; r < n_rows; ++r) {
     const float* query = call.QueryOf(rows[r]->id);
     float* scaled = queries_ + r * stride;
     double offset = 0;
-    for (int64_t i = 0; i < d; ++i) {
-      scaled[i] = query[i] * scale;
-      offset += static_cast<double>(query[i]) * head.mean[i];
-    }
-    std::fill(scaled + d, scaled + stride, 0.0F);
+    call.ScaleQuery(rows[r]->id, scaled);
+    for (int64_t i = 0; i < d; ++i) offset += static_cast<double>(query[i]) * head.mean[i];
     offset_[r] = call.rule.scale * offset;
     const float error = ScanError(scaled, head.magnitude, d, 0.0F);
     if (IsTooCoarse(error)) return false;

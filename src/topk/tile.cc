@@ -174,13 +174,7 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t be
                     const Workspace& work) {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
-  const auto scale = static_cast<float>(call.rule.scale);
-  for (int64_t r = 0; r < n_f32_; ++r) {
-    const float* query = call.QueryOf(rows_[r].id);
-    float* scaled = work.queries + r * stride;
-    std::transform(query, query + d, scaled, [scale](float x) { return x * scale; });
-    std::fill(scaled + d, scaled + stride, 0.0F);
-  }
+  for (int64_t r = 0; r < n_f32_; ++r) call.ScaleQuery(rows_[r].id, work.queries + r * stride);
   std::fill_n(work.magnitude, stride, 0);
   UpdateErrors(call, work);  // queries that are not finite, or keys that are all zero
 

@@ -102,9 +102,9 @@ class Checkout:
     def pin(self, name: str, text: str) -> None:
         (self.root / "scripts" / "requirements" / name).write_text(text, encoding="utf-8")
 
-    def stub(self, name: str, text: str) -> None:
+    def fake_program(self, name: str, text: str) -> None:
         """Puts a program before all others on the PATH."""
-        folder = self.root / "stubs"
+        folder = self.root / "fake_programs"
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(f"#!/bin/bash\n{text}\n", encoding="utf-8")
         (folder / name).chmod(0o755)

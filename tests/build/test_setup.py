@@ -17,16 +17,16 @@ NO_COMPILER = "exit 1"  # a g++ that has no version and compiles nothing
 
 
 def test_nothing_to_install_says_nothing(checkout: Checkout) -> None:
-    checkout.stub("apt-get", "echo apt-get was called; exit 1")
+    checkout.fake_program("apt-get", "echo apt-get was called; exit 1")
     run = checkout.run("install_packages.sh", "build")
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_without_root_the_one_line_to_run_is_printed(checkout: Checkout) -> None:
-    checkout.stub("g++", NO_COMPILER)
-    checkout.stub("id", "echo 1000")
-    checkout.stub("sudo", "exit 1")
-    checkout.stub("apt-get", "echo apt-get was called; exit 1")
+    checkout.fake_program("g++", NO_COMPILER)
+    checkout.fake_program("id", "echo 1000")
+    checkout.fake_program("sudo", "exit 1")
+    checkout.fake_program("apt-get", "echo apt-get was called; exit 1")
     run = checkout.run("install_packages.sh", "build")
     assert run.returncode == 3
     assert "    sudo apt-get update && sudo apt-get install -y --no-install-recommends g++ libhwy-dev\n" in run.stderr
@@ -36,10 +36,12 @@ def test_without_root_the_one_line_to_run_is_printed(checkout: Checkout) -> None
 def test_with_root_only_what_is_missing_is_installed(checkout: Checkout) -> None:
     done = checkout.root / "installed"
     # Lacks Highway's header until apt-get has run.
-    checkout.stub("g++", f'if [[ "$1" == -dumpversion ]]; then echo 12; else [[ -f {done} ]] || ! grep -q hwy; fi')
-    checkout.stub("id", "echo 0")
-    checkout.stub("dpkg", "exit 0")
-    checkout.stub("apt-get", f'echo "$@" >>{checkout.root}/calls; touch {done}')
+    checkout.fake_program(
+        "g++", f'if [[ "$1" == -dumpversion ]]; then echo 12; else [[ -f {done} ]] || ! grep -q hwy; fi'
+    )
+    checkout.fake_program("id", "echo 0")
+    checkout.fake_program("dpkg", "exit 0")
+    checkout.fake_program("apt-get", f'echo "$@" >>{checkout.root}/calls; touch {done}')
     run = checkout.run("install_packages.sh", "build")
     assert run.returncode == 0, run.stderr
     update, install = (checkout.root / "calls").read_text().splitlines()
@@ -48,10 +50,10 @@ def test_with_root_only_what_is_missing_is_installed(checkout: Checkout) -> None
 
 
 def test_installation_that_changed_nothing_is_an_error(checkout: Checkout) -> None:
-    checkout.stub("g++", NO_COMPILER)
-    checkout.stub("id", "echo 0")
-    checkout.stub("dpkg", "exit 0")
-    checkout.stub("apt-get", "exit 0")
+    checkout.fake_program("g++", NO_COMPILER)
+    checkout.fake_program("id", "echo 0")
+    checkout.fake_program("dpkg", "exit 0")
+    checkout.fake_program("apt-get", "exit 0")
     run = checkout.run("install_packages.sh", "build")
     assert run.returncode == 1
     assert "these still cannot be used: g++ libhwy-dev" in run.stderr
@@ -176,7 +178,7 @@ def test_cache_that_cmake_refuses_is_started_anew(buildable: Checkout) -> None:
 
 
 def test_a_bad_model_of_the_user_is_refused_before_anything_is_done(checkout: Checkout) -> None:
-    checkout.stub("g++", NO_COMPILER)
+    checkout.fake_program("g++", NO_COMPILER)
     run = checkout.run("setup.sh", QWEN_INFER_MODEL="/nowhere.gguf")
     assert run.returncode == 1
     assert run.stderr.startswith("error: QWEN_INFER_MODEL=/nowhere.gguf: there is no such file")

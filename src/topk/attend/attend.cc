@@ -5,8 +5,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <hwy/cache_control.h>
-
 #include <hwy/contrib/math/math-inl.h>
 
 #include <algorithm>
@@ -35,7 +33,6 @@ constexpr int kSumVectors = 4;
 
 // V rows are read at random: fetch a row this many keys ahead of its use.
 constexpr size_t kPrefetchKeys = 8;
-constexpr int64_t kCacheLine = 64;
 
 HWY_INLINE float LargestOf(const float* HWY_RESTRICT scores, int64_t count) {
   const DF df;
@@ -87,8 +84,7 @@ HWY_INLINE void SumColumns(std::span<const KeyIndex> keys, const float* HWY_REST
   for (int v = 0; v < kVectors; ++v) sum[v] = hn::Zero(df);
   for (size_t j = 0; j < keys.size(); ++j) {
     if (j + kPrefetchKeys < keys.size()) {
-      const uint8_t* ahead = values.Row(0, keys[j + kPrefetchKeys], 0) + first_byte;
-      for (int64_t byte = 0; byte < bytes; byte += kCacheLine) hwy::Prefetch(ahead + byte);
+      PrefetchBytes<3>(values.Row(0, keys[j + kPrefetchKeys], 0) + first_byte, bytes);
     }
     const uint8_t* row = values.Row(0, keys[j], 0);
     const VF weight = hn::Set(df, weights[j]);

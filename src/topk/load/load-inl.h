@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "topk/arena.h"
 #include "topk/load/pack.h"
 #include "topk/numeric.h"
 
@@ -85,6 +86,29 @@ HWY_INLINE hn::Vec<DF> LoadTail(DF df, const uint8_t* HWY_RESTRICT row, int64_t 
   HWY_ALIGN float buffer[kMaxLanes] = {};
   for (int64_t j = 0; j < count; ++j) buffer[j] = ReadNumber(kType, row, i + j);
   return hn::Load(df, buffer);
+}
+
+// Fetches bytes [begin, begin + count), which need not be there. kLocality as in __builtin_prefetch: 3 for L1, 2 for
+// L2.
+template <int kLocality>
+HWY_INLINE void PrefetchBytes(const uint8_t* begin, int64_t count) {
+  for (int64_t byte = 0; byte < count; byte += static_cast<int64_t>(kCacheLineBytes)) {
+    __builtin_prefetch(begin + byte, 0, kLocality);
+  }
+}
+
+// Pairs of f32 lanes interleaved within each 128-bit block: the lower pair of a and of b, or the upper ones.
+template <class V>
+HWY_INLINE V InterleaveLowerPairs(V a, V b) {
+  const hn::DFromV<V> df;
+  const hn::RepartitionToWide<decltype(df)> dd;
+  return hn::BitCast(df, hn::InterleaveLower(dd, hn::BitCast(dd, a), hn::BitCast(dd, b)));
+}
+template <class V>
+HWY_INLINE V InterleaveUpperPairs(V a, V b) {
+  const hn::DFromV<V> df;
+  const hn::RepartitionToWide<decltype(df)> dd;
+  return hn::BitCast(df, hn::InterleaveUpper(dd, hn::BitCast(dd, a), hn::BitCast(dd, b)));
 }
 
 // Calls fn with the type as a compile-time constant.

@@ -22,34 +22,24 @@ constexpr int64_t kLanes = hn::MaxLanes(DF());  // no target here has vectors of
 
 // Rows of one head are strided, which hardware prefetchers follow badly: fetch them some blocks ahead.
 constexpr int64_t kRowsAhead = 4 * kBlockKeys;
-constexpr int64_t kCacheLine = 64;
 
 template <DataType kType>
 HWY_INLINE void FetchAhead(const TensorView& rows, const uint8_t* row, int64_t d) {
-  const uint8_t* ahead = row + kRowsAhead * rows.token_stride;
-  for (int64_t byte = 0; byte < RowBytes(kType, d); byte += kCacheLine) {
-    __builtin_prefetch(ahead + byte, 0, 2);  // into L2, which has room for more misses at a time than L1
-  }
+  // Into L2, which has room for more misses at a time than L1.
+  PrefetchBytes<2>(row + kRowsAhead * rows.token_stride, RowBytes(kType, d));
 }
 
 // Four vectors transposed within their 128-bit blocks: out[m] has number m of every block of a, b, c and d.
 HWY_INLINE void TransposeWithinBlocks(VF a, VF b, VF c, VF d, VF* HWY_RESTRICT out) {
   const DF df;
-  const hn::RepartitionToWide<DF> dd;
-  const auto lower = [&](VF x, VF y) HWY_ATTR {
-    return hn::BitCast(df, hn::InterleaveLower(dd, hn::BitCast(dd, x), hn::BitCast(dd, y)));
-  };
-  const auto upper = [&](VF x, VF y) HWY_ATTR {
-    return hn::BitCast(df, hn::InterleaveUpper(dd, hn::BitCast(dd, x), hn::BitCast(dd, y)));
-  };
   const VF ab_low = hn::InterleaveLower(df, a, b);  // a0 b0 a1 b1 of each block
   const VF ab_high = hn::InterleaveUpper(df, a, b);
   const VF cd_low = hn::InterleaveLower(df, c, d);
   const VF cd_high = hn::InterleaveUpper(df, c, d);
-  out[0] = lower(ab_low, cd_low);
-  out[1] = upper(ab_low, cd_low);
-  out[2] = lower(ab_high, cd_high);
-  out[3] = upper(ab_high, cd_high);
+  out[0] = InterleaveLowerPairs(ab_low, cd_low);
+  out[1] = InterleaveUpperPairs(ab_low, cd_low);
+  out[2] = InterleaveLowerPairs(ab_high, cd_high);
+  out[3] = InterleaveUpperPairs(ab_high, cd_high);
 }
 
 // 4 kBlocks rows of as many numbers, transposed.

@@ -5,8 +5,6 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include <hwy/cache_control.h>
-
 #include <algorithm>
 
 #include "topk/load/load-inl.h"
@@ -21,21 +19,13 @@ using VF = hn::Vec<DF>;
 
 constexpr int64_t kKeysAtOnce = 4;
 constexpr size_t kPrefetchKeys = 16;
-constexpr int64_t kCacheLine = 64;
 
 // The sums of four vectors' lanes, into out[0, 4).
 HWY_INLINE void StoreSums(VF a, VF b, VF c, VF d, float* HWY_RESTRICT out) {
   const DF df;
-  const hn::RepartitionToWide<DF> dd;
-  const auto upper = [&](VF x, VF y) HWY_ATTR {
-    return hn::BitCast(df, hn::InterleaveUpper(dd, hn::BitCast(dd, x), hn::BitCast(dd, y)));
-  };
-  const auto lower = [&](VF x, VF y) HWY_ATTR {
-    return hn::BitCast(df, hn::InterleaveLower(dd, hn::BitCast(dd, x), hn::BitCast(dd, y)));
-  };
   const VF ab = hn::Add(hn::InterleaveLower(df, a, b), hn::InterleaveUpper(df, a, b));  // a b a b in each 128 bits
   const VF cd = hn::Add(hn::InterleaveLower(df, c, d), hn::InterleaveUpper(df, c, d));
-  const VF sums = hn::Add(lower(ab, cd), upper(ab, cd));  // a b c d
+  const VF sums = hn::Add(InterleaveLowerPairs(ab, cd), InterleaveUpperPairs(ab, cd));  // a b c d
   HWY_ALIGN float blocks[kMaxLanes];
   hn::Store(sums, df, blocks);
   const hn::FixedTag<float, 4> d4;
@@ -56,8 +46,7 @@ void ScoreKeysOfType(const float* HWY_RESTRICT q, const TensorView& head_keys, i
     for (size_t m = 0; m < kKeysAtOnce; ++m) {
       row[m] = head_keys.Row(0, keys[std::min(j + m, keys.size() - 1)], 0);
       if (j + m + kPrefetchKeys < keys.size()) {
-        const uint8_t* ahead = head_keys.Row(0, keys[j + m + kPrefetchKeys], 0);
-        for (int64_t byte = 0; byte < row_bytes; byte += kCacheLine) hwy::Prefetch(ahead + byte);
+        PrefetchBytes<3>(head_keys.Row(0, keys[j + m + kPrefetchKeys], 0), row_bytes);
       }
     }
     VF sum[kKeysAtOnce] = {hn::Zero(df), hn::Zero(df), hn::Zero(df), hn::Zero(df)};
