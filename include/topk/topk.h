@@ -22,14 +22,14 @@ typedef enum {
 /* [batch, token, head, d]; the d numbers of a row are contiguous. */
 typedef struct {
   const void* data;
-  topk_data_type type;
+  int32_t type; /* a topk_data_type */
   int64_t token_stride, head_stride, batch_stride;
 } topk_tensor;
 
 /* [batch % n_batch, head % n_head, query, key], f16 or f32, keys contiguous; -inf hides. Null data: no mask. */
 typedef struct {
   const void* data;
-  topk_data_type type;
+  int32_t type; /* a topk_data_type */
   int64_t n_head, n_batch;
   int64_t query_stride, head_stride, batch_stride;
 } topk_mask;

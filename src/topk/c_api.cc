@@ -56,11 +56,10 @@ topk::Status ParseOptions(std::string_view text, topk::TopKOptions& options) {
 topk::Status Run(const topk_attention_input* input, const char* text, const topk_attention_output* output,
                  int n_threads, topk_statistics* statistics) {
   if (input == nullptr || output == nullptr) return topk::InvalidArgument("input and output must not be null");
-  // topk::DataType has fewer bits than a C enumeration: check before they are cut off.
-  for (const topk_data_type type : {input->q.type, input->k.type, input->v.type, input->mask.type}) {
-    const auto value = static_cast<int32_t>(type);  // enumerations may be unsigned
-    if (value < TOPK_F32 || value > TOPK_Q8_0) {
-      return topk::InvalidArgument("type=" + std::to_string(value) + " is no topk_data_type");
+  // topk::DataType has fewer bits: check before they are cut off.
+  for (const int32_t type : {input->q.type, input->k.type, input->v.type, input->mask.type}) {
+    if (type < TOPK_F32 || type > TOPK_Q8_0) {
+      return topk::InvalidArgument("type=" + std::to_string(type) + " is no topk_data_type");
     }
   }
   topk::TopKOptions options;

@@ -33,7 +33,7 @@ TEST(CApiTest, ReportsErrorsAsCodesAndCutsMessages) {
 TEST(CApiTest, RefusesTypesThatAreNone) {
   for (int type : {-1, 4, 256}) {
     topk_attention_input input = {};
-    input.k.type = static_cast<topk_data_type>(type);
+    input.k.type = type;
     const topk_attention_output output = {};
     char message[80];
     EXPECT_EQ(topk_attention(&input, "", &output, 1, nullptr, message, sizeof message), TOPK_INVALID_ARGUMENT);
