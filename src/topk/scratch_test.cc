@@ -1,6 +1,7 @@
 // What Attention allocates: measured by replacing the global allocation functions of this test program.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <new>
@@ -29,9 +30,10 @@ void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_
   return Allocate(bytes, static_cast<size_t>(alignment));
 }
 // NOLINTBEGIN(cppcoreguidelines-no-malloc): these are the allocation functions
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t /*bytes*/) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t /*alignment*/) noexcept { std::free(p); }
+// Inlined, GCC sees a pointer of operator new go to free and warns.
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, size_t /*bytes*/) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t /*alignment*/) noexcept { std::free(p); }
 // NOLINTEND(cppcoreguidelines-no-malloc)
 
 namespace topk {
