@@ -26,6 +26,9 @@ void* operator new(size_t bytes) {
   if (void* p = Allocate(bytes, alignof(std::max_align_t))) return p;
   throw std::bad_alloc();
 }
+void* operator new(size_t bytes, const std::nothrow_t& /*tag*/) noexcept {
+  return Allocate(bytes, alignof(std::max_align_t));
+}
 void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t& /*tag*/) noexcept {
   return Allocate(bytes, static_cast<size_t>(alignment));
 }
