@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY / "scripts"))
-
-import long_text as long_text_script  # noqa: E402 - its folder is no package
-
 # Shells start background jobs with SIGINT ignored, and children would inherit that: the tests could interrupt none.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -62,9 +58,19 @@ def model_path() -> Path:
 
 
 @pytest.fixture(scope="session")
-def long_text() -> str:
-    """Source code of the standard library, at least 16,384 tokens; the same for the same interpreter."""
-    return long_text_script.long_text(16384)
+def source_file(bin_dir: Path) -> Path:
+    """A Python file of llama.cpp's, which is pinned: the same text, so nearly the same figures, on every machine."""
+    cache = (bin_dir.parent / "CMakeCache.txt").read_text(encoding="utf-8")
+    source = re.search(r"^QWEN_INFER_LLAMA_CPP:PATH=(.+)$", cache, re.MULTILINE)
+    assert source
+    return Path(source[1]) / "gguf-py" / "gguf" / "gguf_writer.py"
+
+
+@pytest.fixture(scope="session")
+def long_text(source_file: Path) -> str:
+    """Source code, at least 16,384 tokens."""
+    parts = (source_file, source_file.with_name("gguf_reader.py"))
+    return "".join(path.read_text(encoding="utf-8") for path in parts)
 
 
 @pytest.fixture(scope="session")

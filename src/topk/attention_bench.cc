@@ -61,7 +61,6 @@ bool Register() {
           const bool is_prefill = n_query > 1;
           for (const Way& way : {Way{"dense", {.k = n_key}}, Way{"f32", {.scan = ScanMode::kF32}},
                                  Way{"int8", {.scan = ScanMode::kInt8}}}) {
-            if (!is_prefill && way.options.scan == ScanMode::kInt8) continue;  // decode knows no such scan
             const std::string name = std::string(is_prefill ? "Prefill" : "Decode") + "/" + way.name +
                                      "/heads:" + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) +
                                      "/d:" + std::to_string(heads.d) + (type == DataType::kF16 ? "/f16" : "/q8_0") +

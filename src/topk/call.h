@@ -70,6 +70,8 @@ class Call {
     const int64_t r = tile.first_row + row;
     return {tile.batch, r / group, tile.head_kv * group + r % group};
   }
+  // Number of a row among those of its KV head: RowOf's inverse.
+  int64_t RowInHeadKv(const RowId& row) const { return row.query * group + row.head % group; }
   // Number of a row in the order of outputs: [batch, query, head].
   int64_t RowNumber(const RowId& row) const {
     return (row.batch * input.n_query + row.query) * input.n_head + row.head;

@@ -1,9 +1,10 @@
 #include "topk/decode.h"
 
 #include <algorithm>
-#include <limits>
+#include <memory>
 
 #include "topk/finish.h"
+#include "topk/key_sample.h"
 #include "topk/load/pack.h"
 
 namespace topk {
@@ -21,10 +22,16 @@ int64_t ChunksOf(const Call& call) {
   return std::max<int64_t>(1, std::min(call.input.n_key / kSmallestChunk, kTasks / n_tiles));
 }
 
+bool ScansInt8(const Call& call) {
+  return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key);
+}
+
 }  // namespace
 
 struct Decode::Worker {
   Workspace work;
+  KeySample sample;
+  Int8Segment segment;
   TilePart merged;  // one row
   FinishScratch finish;
 };
@@ -38,22 +45,35 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
   const int64_t n_tiles = call.TileCount();
   const int64_t n_rows = call.RowsPerHeadKv();
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), chunk_keys_);
-  floors_ = carver.Take<std::atomic<float>>(n_tiles * n_rows);
+  starts_ = carver.Take<RowStart>(n_tiles * n_rows);
   parts_ = carver.Take<TilePart>(n_tiles * n_chunks_);
   for (int64_t p = 0; p < n_tiles * n_chunks_; ++p) {
     const TilePart part = TilePart::Take(carver, call, n_rows, capacity);
     if (parts_ != nullptr) std::construct_at(parts_ + p, part);
   }
-  for (int64_t f = 0; floors_ != nullptr && f < n_tiles * n_rows; ++f) {
-    std::construct_at(floors_ + f, std::numeric_limits<float>::lowest());
+  if (starts_ != nullptr) std::uninitialized_value_construct_n(starts_, n_tiles * n_rows);
+  const bool scans_int8 = ScansInt8(call);
+  if (scans_int8) int8_ = carver.Take<Int8Tile>(n_tiles);
+  for (int64_t t = 0; t < n_tiles && scans_int8; ++t) {
+    const Int8Tile tile = Int8Tile::Take(carver, call);
+    if (int8_ != nullptr) std::construct_at(int8_ + t, tile);
   }
+  uses_int8_ = carver.Take<bool>(n_tiles);
   workers_ = carver.Take<Worker>(n_workers);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
+    const KeySample sample = KeySample::Take(carver, call);
+    const Int8Segment segment = scans_int8 ? Int8Segment::Take(carver, call) : Int8Segment();
     const TilePart merged = TilePart::Take(carver, call, 1, n_chunks_ * capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, n_chunks_ * capacity);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, merged, finish});
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, sample, segment, merged, finish});
   }
+}
+
+void Decode::SampleTile(int64_t index, Worker& worker) const {
+  const Tile tile = call_.TileAt(index);
+  Int8Tile* int8 = int8_ == nullptr ? nullptr : int8_ + index;
+  uses_int8_[index] = worker.sample.Run(call_, tile, worker.work, starts_ + index * tile.n_rows, int8);
 }
 
 void Decode::ScanChunk(int64_t index, Worker& worker) const {
@@ -62,22 +82,38 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
   const int64_t chunk = index / call_.TileCount();
   const Tile tile = call_.TileAt(tile_index);
   TilePart& part = parts_[tile_index * n_chunks_ + chunk];
-  part.Start(call_, tile, floors_ + tile_index * tile.n_rows, false);
+  part.Start(call_, tile, starts_ + tile_index * tile.n_rows, uses_int8_[tile_index]);
   const auto [begin, end] = part.KeyRange();
   const int64_t first = std::max(begin, chunk * chunk_keys_);
   const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);
-  part.Scan(call_, tile.batch, tile.head_kv, first, last, worker.work);
+  part.Scan(call_, tile.batch, tile.head_kv, part.f32_rows(), first, last, worker.work);
+  if (part.int8_rows().empty()) return;
+  int8_[tile_index].Scan(call_, tile, part, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work, worker.segment);
 }
 
 void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) const {
   const int64_t n_rows = call_.RowsPerHeadKv();
   const Tile tile = call_.TileAt(index / n_rows);
-  const int64_t row = index % n_rows;
   const TilePart* parts = parts_ + index / n_rows * n_chunks_;
+  const int64_t row = index % n_rows;  // in the order of the parts, which have only the rows that are not done
+  if (row >= static_cast<int64_t>(parts[0].rows().size())) return;
   const RowState& first = parts[0].rows()[row];
+  RowStart& start = starts_[index / n_rows * n_rows + call_.RowInHeadKv(first.id)];
   worker.merged.StartRow(call_, first.id, first.is_dense);
+  RowState& merged = worker.merged.rows()[0];
+  if (!first.is_dense) merged.candidates.SetGuess(start.guess);
   for (int64_t c = 0; c < n_chunks_; ++c) worker.merged.MergeRow(parts[c], row, PadToLanes(call_.input.d_v));
+  if (!first.is_dense && !merged.is_canonical && merged.candidates.is_exact() && !merged.candidates.HoldsBest()) {
+    start = {.floor = merged.candidates.floor()};
+    return;
+  }
   FinishPart(call_, tile, worker.merged, worker.work, worker.finish, statistics);
+  start.is_done = true;
+}
+
+bool Decode::AllRowsDone() const {
+  return std::all_of(starts_, starts_ + call_.TileCount() * call_.RowsPerHeadKv(),
+                     [](const RowStart& start) { return start.is_done; });
 }
 
 void Decode::Run(const Executor& executor, Statistics* statistics) {
@@ -85,6 +121,10 @@ void Decode::Run(const Executor& executor, Statistics* statistics) {
     const Decode& decode;
     Statistics* statistics;
   } state{*this, statistics};
+  const ParallelTask sample = [](void* opaque, int64_t index, int worker) {
+    const Decode& decode = static_cast<State*>(opaque)->decode;
+    decode.SampleTile(index, decode.workers_[worker]);
+  };
   const ParallelTask scan = [](void* opaque, int64_t index, int worker) {
     const Decode& decode = static_cast<State*>(opaque)->decode;
     decode.ScanChunk(index, decode.workers_[worker]);
@@ -93,8 +133,11 @@ void Decode::Run(const Executor& executor, Statistics* statistics) {
     const State& s = *static_cast<State*>(opaque);
     s.decode.FinishRow(index, s.decode.workers_[worker], s.statistics[worker]);
   };
-  executor.parallel_for(executor.context, call_.TileCount() * n_chunks_, scan, &state);
-  executor.parallel_for(executor.context, call_.TileCount() * call_.RowsPerHeadKv(), finish, &state);
+  executor.parallel_for(executor.context, call_.TileCount(), sample, &state);
+  do {  // at most twice: the second scan has no guesses
+    executor.parallel_for(executor.context, call_.TileCount() * n_chunks_, scan, &state);
+    executor.parallel_for(executor.context, call_.TileCount() * call_.RowsPerHeadKv(), finish, &state);
+  } while (!AllRowsDone());
 }
 
 }  // namespace topk

@@ -1,12 +1,12 @@
 // Few queries: the keys of each KV head are split among tasks and the parts merged. All heads of a group and all
-// queries of a head are one tile, so K is read once.
+// queries of a head are one tile, so K is read once, but for a sample of it: each row starts from a guess at its k-th
+// best score. Rows whose guess was too high, one in a thousand, are scanned again.
 #ifndef TOPK_SRC_DECODE_H_
 #define TOPK_SRC_DECODE_H_
 
-#include <atomic>
-
 #include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/int8_tile.h"
 #include "topk/parallel.h"
 #include "topk/tile.h"
 
@@ -22,14 +22,18 @@ class Decode {
 
  private:
   struct Worker;
+  void SampleTile(int64_t index, Worker& worker) const;
   void ScanChunk(int64_t index, Worker& worker) const;
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
+  bool AllRowsDone() const;
 
   const Call& call_;
   int64_t n_chunks_;  // of each tile
   int64_t chunk_keys_;
-  TilePart* parts_;             // [tile][chunk]
-  std::atomic<float>* floors_;  // [tile][row]
+  TilePart* parts_;            // [tile][chunk]
+  RowStart* starts_;           // [tile][row]
+  Int8Tile* int8_ = nullptr;   // [tile], or null
+  bool* uses_int8_ = nullptr;  // [tile]
   Worker* workers_;
 };
 

@@ -213,7 +213,7 @@ void FinishPart(const Call& call, const Tile& tile, TilePart& part, const Worksp
   if (n_again == 0) return;
   part.RestartAsDense(call, {scratch.dense_again, n_again});
   const auto [begin, end] = part.KeyRange();
-  part.Scan(call, tile.batch, tile.head_kv, begin, end, work);
+  part.Scan(call, tile.batch, tile.head_kv, part.f32_rows(), begin, end, work);
   for (size_t r = 0; r < n_again; ++r) {
     FinishDenseRow(call, part.rows()[r], part.sum(static_cast<int64_t>(r)), statistics);
   }

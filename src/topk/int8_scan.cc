@@ -8,6 +8,7 @@
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
 #include "topk/scan/score_keys.h"
+#include "topk/select/guess.h"
 #include "topk/select/select.h"
 
 namespace topk {
@@ -19,6 +20,9 @@ constexpr int64_t kSegmentBlocks = 64;
 // Vectors of kMaxLanes keys in the sample, spread over the blocks: single ones vary less than whole blocks would.
 constexpr int64_t kSampleVectors = 64;
 constexpr int64_t kSampleKeys = kSampleVectors * kMaxLanes;
+
+// Standard deviations between a guess and the score that it should not exceed. A row with a wrong guess is scanned again.
+constexpr double kDeviations = 2.0;
 
 // Rows of a KV head that make up for quantising its keys.
 constexpr int64_t kFewestRows = 48;
@@ -33,13 +37,6 @@ uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
   const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
   const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
   return low == high ? 0 : ~uint64_t{0} >> (kBlockKeys - (high - low)) << low;
-}
-
-// The rank in a sample of the key that should be at or below the k-th best of all: the expected rank and two
-// standard deviations.
-int64_t SampleRank(int64_t k, int64_t n_sample, int64_t n_keys) {
-  const double expected = static_cast<double>(k) * static_cast<double>(n_sample) / static_cast<double>(n_keys);
-  return static_cast<int64_t>(std::ceil(expected + 2.0 * std::sqrt(expected))) + 1;
 }
 
 float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity()); }
@@ -139,7 +136,7 @@ void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowS
       const QuantizedRows few{numbers_ + r * n_numbers_, facts_.sum + r, kInt8Rows};
       SampleInt8(few, sample_vectors_, sample_scales_, kSampleVectors, d, sample_scores_, kStride);
     }
-    const int64_t rank = SampleRank(rows[r]->candidates.budget(), kSampleKeys, rows[r]->visible->n_competing);
+    const int64_t rank = GuessRank(rows[r]->candidates.budget(), kSampleKeys, rows[r]->visible->n_competing, kDeviations);
     const int64_t most = rank + rank / 8;  // not worth more passes over the sample
     if (most >= kSampleKeys) continue;
     guess_[r] = FloorFor(sample_scores_ + r % kInt8Rows * kStride, kSampleKeys, rank, most) * facts_.scale[r];

@@ -34,7 +34,7 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
     worker.part.ScanAllInF32();
   }
   const auto [begin, end] = worker.part.KeyRange();
-  worker.part.Scan(call_, tile.batch, tile.head_kv, begin, end, worker.work);
+  worker.part.Scan(call_, tile.batch, tile.head_kv, worker.part.f32_rows(), begin, end, worker.work);
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }
 

@@ -21,12 +21,6 @@ void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores) {
   std::fill(scores + high, scores + kBlockKeys, kHidden);
 }
 
-void RaiseShared(std::atomic<float>& shared, float floor) {
-  float seen = shared.load(std::memory_order_relaxed);
-  while (floor > seen && !shared.compare_exchange_weak(seen, floor, std::memory_order_relaxed)) {
-  }
-}
-
 }  // namespace
 
 Workspace Workspace::Take(Carver& carver, const Call& call) {
@@ -67,7 +61,7 @@ void TilePart::Admit(const Call& call, const RowId& id, bool is_dense, int64_t s
   }
 }
 
-void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* floors, bool use_int8) {
+void TilePart::Start(const Call& call, const Tile& tile, const RowStart* starts, bool use_int8) {
   enum class Kind { kDense, kF32, kInt8 };
   const auto kind_of = [&](const RowId& id) {
     const Visibility& visible = call.VisibilityOf(id);
@@ -78,9 +72,12 @@ void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* flo
   for (const Kind kind : {Kind::kDense, Kind::kF32, Kind::kInt8}) {
     for (int64_t r = 0; r < tile.n_rows; ++r) {
       const RowId id = call.RowOf(tile, r);
-      if (kind_of(id) != kind) continue;
+      if (kind_of(id) != kind || (starts != nullptr && starts[r].is_done)) continue;
       Admit(call, id, kind == Kind::kDense, n_rows_);
-      if (floors != nullptr) rows_[n_rows_].shared_floor = floors + r;
+      if (starts != nullptr && kind != Kind::kDense) {
+        rows_[n_rows_].candidates.RaiseFloor(starts[r].floor);
+        rows_[n_rows_].candidates.SetGuess(starts[r].guess);
+      }
       ++n_rows_;
     }
     if (kind == Kind::kDense) n_dense_ = n_rows_;
@@ -117,11 +114,11 @@ std::pair<int64_t, int64_t> TilePart::KeyRange() const {
 }
 
 // The keys' magnitudes grew: so do the bounds on the scores' errors.
-void TilePart::UpdateErrors(const Call& call, const Workspace& work) {
+void TilePart::UpdateErrors(const Call& call, std::span<RowState> scanned, const Workspace& work) const {
   const int64_t d = call.input.d_k;
-  for (int64_t r = 0; r < n_f32_; ++r) {
-    RowState& row = rows_[r];
-    const float error = ScanError(work.queries + r * PadToLanes(d), work.magnitude, d, call.input.softcap);
+  for (size_t r = 0; r < scanned.size(); ++r) {
+    RowState& row = scanned[r];
+    const float error = ScanError(work.queries + static_cast<int64_t>(r) * PadToLanes(d), work.magnitude, d, call.input.softcap);
     if (IsTooCoarse(error)) row.is_canonical = true;
     if (!row.is_dense) row.candidates.SetError(error);
   }
@@ -147,12 +144,7 @@ void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const
   if (first_key < row.visible->sinks_end || first_key + kBlockKeys > row.visible->window_begin) {
     HideOutside(row.visible->sinks_end, row.visible->window_begin, first_key, scores);
   }
-  if (row.shared_floor != nullptr) row.candidates.RaiseFloor(row.shared_floor->load(std::memory_order_relaxed));
-  const float floor_before = row.candidates.floor();
   row.candidates.Append(scores, static_cast<KeyIndex>(first_key));
-  if (row.shared_floor != nullptr && row.candidates.floor() > floor_before) {
-    RaiseShared(*row.shared_floor, row.candidates.floor());
-  }
 }
 
 // Online softmax of the dense rows' scores and their share of the output.
@@ -170,23 +162,25 @@ void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t f
                true);
 }
 
-void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t begin, int64_t end,
-                    const Workspace& work) {
+void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin,
+                    int64_t end, const Workspace& work) {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
-  for (int64_t r = 0; r < n_f32_; ++r) call.ScaleQuery(rows_[r].id, work.queries + r * stride);
+  const auto n_rows = static_cast<int64_t>(scanned.size());
+  const bool has_dense = n_rows > 0 && scanned[0].is_dense;  // dense rows come first, and are scanned together
+  for (int64_t r = 0; r < n_rows; ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
   std::fill_n(work.magnitude, stride, 0);
-  UpdateErrors(call, work);  // queries that are not finite, or keys that are all zero
+  UpdateErrors(call, scanned, work);  // queries that are not finite, or keys that are all zero
 
   const TensorView keys = call.KeysOf(batch, head_kv);
   const TensorView values = call.ValuesOf(batch, head_kv);
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
     const int64_t count = std::min(kBlockKeys, end - first_key);
-    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, work);
-    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_f32_, kBlockKeys, d,
+    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, scanned, work);
+    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows, kBlockKeys, d,
                  false);
-    for (int64_t r = 0; r < n_f32_; ++r) {
-      RowState& row = rows_[r];
+    for (int64_t r = 0; r < n_rows; ++r) {
+      RowState& row = scanned[r];
       float* scores = work.scores + r * kBlockKeys;
       const bool sees_block = row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
       if (row.is_canonical || !sees_block) {
@@ -197,7 +191,7 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t be
       if (count < kBlockKeys) HideOutside(first_key, first_key + count, first_key, scores);
       if (!row.is_dense) OfferBlock(row, first_key, scores);
     }
-    if (n_dense_ > 0) AttendBlock(call, values, first_key, count, work);
+    if (has_dense) AttendBlock(call, values, first_key, count, work);
   }
 }
 

@@ -3,8 +3,8 @@
 #ifndef TOPK_SRC_TILE_H_
 #define TOPK_SRC_TILE_H_
 
-#include <atomic>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "topk/arena.h"
@@ -25,8 +25,13 @@ struct RowState {
   bool measures_mass = false;
   Candidates candidates;  // of a sparse row
   ExpSum all;             // of all keys: always for a dense row, if measured for a sparse one
-  // Floor for the row's scores known to the parts of other threads, or null.
-  std::atomic<float>* shared_floor = nullptr;
+};
+
+// What is known of a row before a part begins with it.
+struct RowStart {
+  float floor = std::numeric_limits<float>::lowest();  // proven, see Candidates::RaiseFloor
+  float guess = std::numeric_limits<float>::lowest();  // see Candidates::SetGuess
+  bool is_done = false;                                // the part leaves it out
 };
 
 // Per thread: packed blocks and the scores of a tile against one block.
@@ -46,16 +51,17 @@ class TilePart {
  public:
   static TilePart Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity);
 
-  // Begins the tile's rows, in an order of the part's own. floors: one for each row of the tile, or null. use_int8:
+  // Begins the tile's rows, in an order of the part's own. starts: one for each row of the tile, or null. use_int8:
   // leave the rows that an int8 scan suits to int8_rows().
-  void Start(const Call& call, const Tile& tile, std::atomic<float>* floors, bool use_int8);
+  void Start(const Call& call, const Tile& tile, const RowStart* starts, bool use_int8);
   // Begins one row only; used where rows are merged, or computed once more as dense.
   void StartRow(const Call& call, const RowId& id, bool is_dense);
   // Keeps only the rows that `again` names (indices, ascending), as dense rows over no keys yet.
   void RestartAsDense(const Call& call, std::span<const int64_t> again);
 
-  // Scans keys [begin, end) in f32, for all rows but int8_rows().
-  void Scan(const Call& call, int64_t batch, int64_t head_kv, int64_t begin, int64_t end, const Workspace& work);
+  // Scans keys [begin, end) in f32 for f32_rows(), or for sparse ones of int8_rows().
+  void Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin, int64_t end,
+            const Workspace& work);
 
   // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.
   void MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded);
@@ -71,7 +77,7 @@ class TilePart {
 
  private:
   void Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot);
-  void UpdateErrors(const Call& call, const Workspace& work);
+  void UpdateErrors(const Call& call, std::span<RowState> scanned, const Workspace& work) const;
   void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
   void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
   void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count, const Workspace& work);

@@ -25,21 +25,12 @@ Perplexity = Callable[..., float]
 
 
 @pytest.fixture
-def source_text(bin_dir: Path) -> Path:
-    """A Python file of llama.cpp's, which is pinned: the same text, so nearly the same figures, on every machine."""
-    cache = (bin_dir.parent / "CMakeCache.txt").read_text(encoding="utf-8")
-    source = re.search(r"^QWEN_INFER_LLAMA_CPP:PATH=(.+)$", cache, re.MULTILINE)
-    assert source
-    return Path(source[1]) / "gguf-py" / "gguf" / "gguf_writer.py"
-
-
-@pytest.fixture
-def perplexity(run: Run, model_path: Path, source_text: Path) -> Perplexity:
+def perplexity(run: Run, model_path: Path, source_file: Path) -> Perplexity:
     """Measures with the given flags."""
 
     def measure(*flags: object) -> float:
         result = run(
-            *("perplexity", "-m", model_path, "-f", source_text, "-c", WINDOW, "--chunks", WINDOWS, *flags),
+            *("perplexity", "-m", model_path, "-f", source_file, "-c", WINDOW, "--chunks", WINDOWS, *flags),
         )
         assert result.returncode == 0, result.stderr[-2000:]
         found = re.search(r"Final estimate: PPL = ([0-9.]+)", result.stdout + result.stderr)

@@ -76,7 +76,20 @@ struct RowLoader<DataType::kQ8_0> {
     const hn::RebindToSigned<DF> di32;
     const uint8_t* block = row + i / kQ8BlockSize * kQ8BlockBytes;
     const auto numbers = hn::LoadU(di8, reinterpret_cast<const int8_t*>(block + 2 + i % kQ8BlockSize));
-    return hn::Mul(hn::ConvertTo(df, hn::PromoteTo(di32, numbers)), hn::Set(df, F16ToF32(ReadAs<uint16_t>(block))));
+    return hn::Mul(hn::ConvertTo(df, hn::PromoteTo(di32, numbers)), Scale(df, block));
+  }
+
+ private:
+  // The f16 that a block begins with, in all lanes.
+  template <class DF>
+  static HWY_INLINE hn::Vec<DF> Scale(DF df, const uint8_t* HWY_RESTRICT block) {
+#if HWY_TARGET == HWY_SSE4
+    return hn::Set(df, F16ToF32(ReadAs<uint16_t>(block)));
+#else
+    const hn::Rebind<uint16_t, DF> du16;
+    const hn::Rebind<hwy::float16_t, DF> d16;
+    return hn::PromoteTo(df, hn::BitCast(d16, hn::Set(du16, ReadAs<uint16_t>(block))));
+#endif
   }
 };
 

@@ -9,16 +9,16 @@
 #include <cstring>
 
 #include "topk/load/load-inl.h"
+#include "topk/load/transpose-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Half an AVX-512 vector: transposing whole ones takes 1.3 times as long on Zen 4.
-using DF = hn::CappedTag<float, 8>;
-using VF = hn::Vec<DF>;
-constexpr int64_t kLanes = hn::MaxLanes(DF());  // no target here has vectors of a length unknown to the compiler
+using DF = DSquare;
+using VF = VSquare;
+constexpr int64_t kLanes = kSquareLanes;
 
 // Rows of one head are strided, which hardware prefetchers follow badly: fetch them some blocks ahead.
 constexpr int64_t kRowsAhead = 4 * kBlockKeys;
@@ -27,37 +27,6 @@ template <DataType kType>
 HWY_INLINE void FetchAhead(const TensorView& rows, const uint8_t* row, int64_t d) {
   // Into L2, which has room for more misses at a time than L1.
   PrefetchBytes<2>(row + kRowsAhead * rows.token_stride, RowBytes(kType, d));
-}
-
-// Four vectors transposed within their 128-bit blocks: out[m] has number m of every block of a, b, c and d.
-HWY_INLINE void TransposeWithinBlocks(VF a, VF b, VF c, VF d, VF* HWY_RESTRICT out) {
-  const DF df;
-  const VF ab_low = hn::InterleaveLower(df, a, b);  // a0 b0 a1 b1 of each block
-  const VF ab_high = hn::InterleaveUpper(df, a, b);
-  const VF cd_low = hn::InterleaveLower(df, c, d);
-  const VF cd_high = hn::InterleaveUpper(df, c, d);
-  out[0] = InterleaveLowerPairs(ab_low, cd_low);
-  out[1] = InterleaveUpperPairs(ab_low, cd_low);
-  out[2] = InterleaveLowerPairs(ab_high, cd_high);
-  out[3] = InterleaveUpperPairs(ab_high, cd_high);
-}
-
-// 4 kBlocks rows of as many numbers, transposed.
-template <int kBlocks>
-HWY_INLINE void Transpose(VF* HWY_RESTRICT rows) {
-  const DF df;
-  VF parts[kBlocks][4];  // parts[g][m]: block b has number 4 b + m of rows 4 g to 4 g + 3
-  for (int g = 0; g < kBlocks; ++g) {
-    TransposeWithinBlocks(rows[4 * g], rows[4 * g + 1], rows[4 * g + 2], rows[4 * g + 3], parts[g]);
-  }
-  for (int m = 0; m < 4; ++m) {
-    if constexpr (kBlocks == 1) {
-      rows[m] = parts[0][m];
-    } else {
-      rows[m] = hn::ConcatLowerLower(df, parts[1][m], parts[0][m]);
-      rows[4 + m] = hn::ConcatUpperUpper(df, parts[1][m], parts[0][m]);
-    }
-  }
 }
 
 template <DataType kType>
@@ -82,7 +51,7 @@ bool PackKeysOfType(const TensorView& keys, int64_t first, int64_t count, int64_
       for (int64_t m = 0; m < kLanes; ++m) largest = hn::Max(largest, hn::And(hn::BitCast(di, numbers[m]), absolute));
       grew = hn::Or(grew, hn::VecFromMask(di, hn::Gt(largest, before)));
       hn::Store(largest, di, magnitude + i);
-      Transpose<kLanes / 4>(numbers);
+      TransposeSquare(numbers);
       for (int64_t m = 0; m < kLanes; ++m) {
         if (m < width) hn::Store(numbers[m], df, panel + (i + m) * kBlockKeys + j);
       }

@@ -7,49 +7,31 @@
 
 #include <cstring>
 
+#include "topk/scan/dot_int8-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using DI = hn::CappedTag<int32_t, kMaxLanes>;  // a lane is a group of four int8 numbers, or their dot product
-using VI = hn::Vec<DI>;
+using DI = DDot;
+using VI = VDot;
 
 constexpr float kThresholdLimit = 0x1p30F;            // beyond every dot
 constexpr int64_t kGroupBytes = kBlockKeys * kGroup;  // from one group of a panel to the next
 constexpr int kVectorBytes = kMaxLanes * kGroup;      // kMaxLanes keys of a group
 constexpr int kVectors = kBlockKeys / kMaxLanes;      // of kMaxLanes keys, which are one or more SIMD vectors
 
-// sum + the products of four: unsigned keys times signed queries, by widening multiplies of two.
-struct WideningDot {
-  static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
-    const DI di;
-    const hn::RepartitionToNarrow<DI> d16;
-    const auto as_16 = [&](VI x) HWY_ATTR { return hn::BitCast(d16, x); };
-    const VI low_bytes = hn::Set(di, 0x00FF00FF);
-    // Numbers 0 and 2 of each group as 16-bit numbers, then 1 and 3.
-    const auto keys_even = as_16(hn::And(keys, low_bytes));
-    const auto keys_odd = as_16(hn::And(hn::ShiftRight<8>(keys), low_bytes));
-    const auto query_even = hn::ShiftRight<8>(hn::ShiftLeft<8>(as_16(query)));
-    const auto query_odd = hn::ShiftRight<8>(as_16(query));
-    // The second sum is used by targets that deal the products out to two.
-    VI other = hn::Zero(di);
-    sum = hn::ReorderWidenMulAccumulate(di, keys_even, query_even, sum, other);
-    sum = hn::ReorderWidenMulAccumulate(di, keys_odd, query_odd, sum, other);
-    return hn::RearrangeToOddPlusEven(sum, other);
-  }
-};
-
-// use(part, dot): the dots of kInt8Rows rows with the keys from lane `part` on of kVectors vectors of kMaxLanes keys.
-template <class FourDot, class Use>
+// use(part, dot): the dots of kRows rows with the keys from lane `part` on of kVectors vectors of kMaxLanes keys.
+template <class FourDot, int kRows, class Use>
 HWY_INLINE void DotTile(const int8_t* HWY_RESTRICT rows, const int32_t* HWY_RESTRICT sums, const uint8_t* const* keys,
                         int64_t d, Use&& use) {
   const DI di;
   const auto n = static_cast<int64_t>(hn::Lanes(di));
   const int64_t row_bytes = GroupsOf(d) * kGroup;
   for (int64_t part = 0; part < kMaxLanes; part += n) {
-    VI dot[kInt8Rows][kVectors];
-    for (int r = 0; r < kInt8Rows; ++r) {
+    VI dot[kRows][kVectors];
+    for (int r = 0; r < kRows; ++r) {
       for (int v = 0; v < kVectors; ++v) dot[r][v] = hn::Set(di, -128 * sums[r]);
     }
     for (int64_t g = 0; g < GroupsOf(d); ++g) {
@@ -57,7 +39,7 @@ HWY_INLINE void DotTile(const int8_t* HWY_RESTRICT rows, const int32_t* HWY_REST
       for (int v = 0; v < kVectors; ++v) {
         key[v] = hn::Load(di, reinterpret_cast<const int32_t*>(keys[v] + g * kGroupBytes) + part);
       }
-      for (int r = 0; r < kInt8Rows; ++r) {
+      for (int r = 0; r < kRows; ++r) {
         int32_t group = 0;
         std::memcpy(&group, rows + r * row_bytes + g * kGroup, sizeof group);
         const VI query = hn::Set(di, group);
@@ -100,25 +82,43 @@ void FindThresholdsSimd(const RowBounds& rows, int64_t n_rows, const BlockBounds
   }
 }
 
+// Bits of a block's keys for kRows rows.
+template <class FourDot, int kRows>
+HWY_INLINE void ScanRows(const int8_t* HWY_RESTRICT numbers, const int32_t* HWY_RESTRICT sums,
+                         const uint8_t* const* keys, int64_t d, const int32_t* HWY_RESTRICT below,
+                         uint64_t* HWY_RESTRICT bits) {
+  const DI di;
+  DotTile<FourDot, kRows>(numbers, sums, keys, d, [&](int64_t part, const VI(&dot)[kRows][kVectors]) HWY_ATTR {
+    for (int i = 0; i < kRows; ++i) {
+      // v is the inner loop: bits of the first part come first
+      for (int v = 0; v < kVectors; ++v) {
+        SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), v * kMaxLanes + part, bits[i]);
+      }
+    }
+  });
+}
+
+// The last rows, fewer than fill the registers.
+template <class FourDot, int kRows>
+HWY_INLINE void ScanLastRows(int64_t n_rows, const int8_t* numbers, const int32_t* sums, const uint8_t* const* keys,
+                             int64_t d, const int32_t* below, uint64_t* bits) {
+  if (n_rows == kRows) return ScanRows<FourDot, kRows>(numbers, sums, keys, d, below, bits);
+  if constexpr (kRows > 1) ScanLastRows<FourDot, kRows - 1>(n_rows, numbers, sums, keys, d, below, bits);
+}
+
 template <class FourDot>
 HWY_INLINE void ScanWith(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT panels, int64_t n_blocks, int64_t d,
                          const int32_t* HWY_RESTRICT thresholds, uint64_t* HWY_RESTRICT survivors) {
-  const DI di;
+  // As even as can be: 4 and 3 rows keep more sums in flight than 6 and 1.
+  const int64_t n_tiles = (rows.n_rows + kInt8Rows - 1) / kInt8Rows;
   for (int64_t b = 0; b < n_blocks; ++b) {
     const uint8_t* keys[kVectors];
     for (int v = 0; v < kVectors; ++v) keys[v] = panels + b * QuantizedPanelBytes(d) + v * kVectorBytes;
-    for (int64_t r = 0; r < rows.n_rows; r += kInt8Rows) {
-      const int32_t* below = thresholds + b * kInt8Stride + r;
-      uint64_t* bits = survivors + b * kInt8Stride + r;
-      DotTile<FourDot>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, keys, d,
-                       [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
-                         for (int i = 0; i < kInt8Rows; ++i) {
-                           // v is the inner loop: bits of the first part come first
-                           for (int v = 0; v < kVectors; ++v) {
-                             SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), v * kMaxLanes + part, bits[i]);
-                           }
-                         }
-                       });
+    for (int64_t t = 0; t < n_tiles; ++t) {
+      const int64_t r = t * rows.n_rows / n_tiles;
+      const int64_t end = (t + 1) * rows.n_rows / n_tiles;
+      ScanLastRows<FourDot, kInt8Rows>(end - r, rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, keys, d,
+                                       thresholds + b * kInt8Stride + r, survivors + b * kInt8Stride + r);
     }
   }
 }
@@ -129,7 +129,7 @@ HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vect
   const hn::RebindToFloat<DI> df;
   for (int64_t first = 0; first < n_vectors; first += kVectors) {
     for (int64_t r = 0; r < rows.n_rows; r += kInt8Rows) {
-      DotTile<FourDot>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, vectors + first, d,
+      DotTile<FourDot, kInt8Rows>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, vectors + first, d,
                        [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
                          for (int i = 0; i < kInt8Rows; ++i) {
                            float* out = scores + (r + i) * stride + first * kMaxLanes + part;
@@ -143,36 +143,18 @@ HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vect
   }
 }
 
-#if HWY_TARGET <= HWY_AVX3
-// AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than
-// theirs.
-struct VnniDot {
-  static HWY_INLINE VI Add(VI sum, VI keys, VI query) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(keys.raw), "v"(query.raw));  // NOLINT(hicpp-no-assembler)
-    return sum;
-  }
-};
-
-bool HasVnni() {
-  static const bool has_vnni = __builtin_cpu_supports("avx512vnni") != 0;
-  return has_vnni;
-}
-#endif
-
 void ScanInt8Simd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                   const int32_t* thresholds, uint64_t* survivors) {
-#if HWY_TARGET <= HWY_AVX3
-  if (HasVnni()) return ScanWith<VnniDot>(rows, panels, n_blocks, d, thresholds, survivors);
-#endif
-  ScanWith<WideningDot>(rows, panels, n_blocks, d, thresholds, survivors);
+  WithFourDot([&](auto dot) HWY_ATTR {
+    ScanWith<decltype(dot)>(rows, panels, n_blocks, d, thresholds, survivors);
+  });
 }
 
 void SampleInt8Simd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
                     int64_t d, float* scores, int64_t stride) {
-#if HWY_TARGET <= HWY_AVX3
-  if (HasVnni()) return SampleWith<VnniDot>(rows, vectors, scales, n_vectors, d, scores, stride);
-#endif
-  SampleWith<WideningDot>(rows, vectors, scales, n_vectors, d, scores, stride);
+  WithFourDot([&](auto dot) HWY_ATTR {
+    SampleWith<decltype(dot)>(rows, vectors, scales, n_vectors, d, scores, stride);
+  });
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

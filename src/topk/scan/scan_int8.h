@@ -9,7 +9,7 @@
 
 namespace topk {
 
-// Rows that are computed together; row counts are multiples of it.
+// Rows that are computed together, at most.
 inline constexpr int64_t kInt8Rows = 6;
 constexpr int64_t PadToInt8Rows(int64_t count) { return (count + kInt8Rows - 1) / kInt8Rows * kInt8Rows; }
 
@@ -17,7 +17,7 @@ constexpr int64_t PadToInt8Rows(int64_t count) { return (count + kInt8Rows - 1) 
 struct QuantizedRows {
   const int8_t* numbers;  // [n_rows][GroupsOf(d) * kGroup]
   const int32_t* sums;    // [n_rows]: sum of a row's numbers
-  int64_t n_rows;         // a multiple of kInt8Rows
+  int64_t n_rows;
 };
 
 // What a row's threshold is made of: a key of a block can reach it only if
@@ -54,6 +54,7 @@ void ScanInt8(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks
 void ScanInt8Reference(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                        const int32_t* thresholds, uint64_t* survivors);
 
+// For a multiple of kInt8Rows rows:
 // scores[r * stride + 16 v + j] = scales[v] * dot(row r, key j of vectors[v]) for n_vectors vectors of kMaxLanes keys:
 // vectors[v] points at the first of them in a panel. stride: a multiple of kMaxLanes; scores: 64-byte aligned;
 // n_vectors: a multiple of four.

@@ -42,6 +42,7 @@ void Candidates::Start(int64_t budget, int64_t capacity, float* scores, KeyIndex
   scores_ = scores;
   keys_ = keys;
   floor_ = kLowest;
+  guess_ = kLowest;
   error_ = 0.0F;
   is_exact_ = true;
 }
@@ -61,6 +62,12 @@ void Candidates::DropHopeless() {
   count_ = Compact(floor_, count_, scores_, keys_);
 }
 
+bool Candidates::HoldsBest() {
+  if (guess_ <= floor_) return true;
+  DropHopeless();
+  return guess_ <= floor_;
+}
+
 // Room for a block of scores; false, and never exact again, if too many tie within the error.
 bool Candidates::MakeRoom() {
   if (is_exact_ && count_ + kBlockKeys > capacity_) {
@@ -71,7 +78,8 @@ bool Candidates::MakeRoom() {
 }
 
 void Candidates::Append(const float* scores, KeyIndex first_key) {
-  if (MakeRoom()) count_ += Filter(scores, floor_, first_key, scores_ + count_, keys_ + count_);
+  if (!MakeRoom()) return;
+  count_ += Filter(scores, ReachToCompete(), first_key, scores_ + count_, keys_ + count_);
 }
 
 void Candidates::Append(const float* scores, const KeyIndex* keys, int64_t count) {

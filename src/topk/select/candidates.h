@@ -4,6 +4,8 @@
 // be the k-th largest s~ seen so far. k keys have s >= T - e - 2u|T|, so the k-th largest s of the row is at least
 // that, and a key with s~ < T - 2e - 8u|T| (the floor) cannot be among the k best: it is dropped for good. e may
 // grow as larger keys arrive: a dropped key's own error was bounded by the e of its time.
+// A guess may stand in for a floor that is not proven yet: keys below it are left out too, and HoldsBest tells at the end
+// whether that was right.
 // At the end keys above T + 2e + 8u|T| are in for sure; the few in between are decided by their canonical scores,
 // equal ones by the lower key. So the set is the exact one whatever the order and rounding of the scan.
 #ifndef TOPK_SRC_SELECT_CANDIDATES_H_
@@ -53,6 +55,13 @@ class Candidates {
   void RaiseFloor(float floor) { floor_ = floor > floor_ ? floor : floor_; }
   float floor() const { return floor_; }
 
+  // A guess at such a floor. Set before any Append.
+  void SetGuess(float guess) { guess_ = guess; }
+  // The least score that is not dropped.
+  float ReachToCompete() const { return floor_ > guess_ ? floor_ : guess_; }
+  // Whether the guess is proven by what passed it. If not, start again with the floor() that is.
+  bool HoldsBest();
+
   // The error bound of the scores to come; it never shrinks within a row.
   void SetError(float error) { error_ = error > error_ ? error : error_; }
   float error() const { return error_; }
@@ -95,6 +104,7 @@ class Candidates {
   float* scores_ = nullptr;
   KeyIndex* keys_ = nullptr;
   float floor_ = 0.0F;
+  float guess_ = 0.0F;
   float error_ = 0.0F;
   bool is_exact_ = true;
 };

@@ -1,0 +1,48 @@
+#include "topk/survivors.h"
+
+#include <algorithm>
+
+#include "topk/load/pack.h"
+#include "topk/scan/scan_int8.h"
+#include "topk/scan/score_keys.h"
+#include "topk/select/select.h"
+
+namespace topk {
+
+namespace {
+
+// Bits of the keys of [begin, end) in the block that starts at first_key.
+uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
+  const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
+  const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
+  return low == high ? 0 : ~uint64_t{0} >> (kBlockKeys - (high - low)) << low;
+}
+
+}  // namespace
+
+Survivors Survivors::Take(Carver& carver, int64_t n_blocks) {
+  return {.thresholds = carver.Take<int32_t>(n_blocks * kInt8Stride),
+          .bits = carver.Take<uint64_t>(n_blocks * kInt8Stride),
+          .listed = carver.Take<KeyIndex>(n_blocks * kBlockKeys + kMaxLanes),
+          .scores = carver.Take<float>(n_blocks * kBlockKeys + kMaxLanes)};
+}
+
+void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t n_blocks, int64_t slot,
+                      const float* query, RowState& row) const {
+  // Sinks and window are in anyway: they do not compete.
+  const int64_t begin = row.visible->sinks_end;
+  const int64_t end = row.visible->window_begin;
+  const int64_t first = std::max<int64_t>(0, (begin - first_key) / kBlockKeys);
+  const int64_t last = std::min(n_blocks, (end - first_key + kBlockKeys - 1) / kBlockKeys);
+  if (first >= last) return;
+  const auto key_of = [&](int64_t block) { return first_key + block * kBlockKeys; };
+  uint64_t* row_bits = bits + slot;
+  row_bits[first * kInt8Stride] &= RangeBits(begin, end, key_of(first));
+  row_bits[(last - 1) * kInt8Stride] &= RangeBits(begin, end, key_of(last - 1));
+  const int64_t n_listed = ListKeys(row_bits + first * kInt8Stride, kInt8Stride, last - first,
+                                    static_cast<KeyIndex>(key_of(first)), listed);
+  ScoreKeys(query, keys, d, {listed, static_cast<size_t>(n_listed)}, scores);
+  row.candidates.Append(scores, listed, n_listed);
+}
+
+}  // namespace topk

@@ -1,0 +1,30 @@
+// What an int8 scan leaves of a segment of keys: thresholds go in, bits of the keys that reached them come out, and the
+// keys' f32 scores go to the candidates of their rows.
+#ifndef TOPK_SRC_SURVIVORS_H_
+#define TOPK_SRC_SURVIVORS_H_
+
+#include <cstdint>
+
+#include "topk/arena.h"
+#include "topk/tile.h"
+
+namespace topk {
+
+struct Survivors {
+  int32_t* thresholds = nullptr;  // [n_blocks][kInt8Stride]
+  uint64_t* bits = nullptr;       // [n_blocks][kInt8Stride]
+  KeyIndex* listed = nullptr;     // [n_blocks * kBlockKeys + kMaxLanes]
+  float* scores = nullptr;        // [n_blocks * kBlockKeys + kMaxLanes]
+
+  // Room for segments of n_blocks blocks.
+  static Survivors Take(Carver& carver, int64_t n_blocks);
+
+  // Scores those of bits[b * kInt8Stride + slot], b < n_blocks, that compete in the row, and offers them. The first
+  // block starts at key first_key; keys: of the KV head; query: the row's q', as ScoreKeys wants it.
+  void Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t n_blocks, int64_t slot, const float* query,
+             RowState& row) const;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_SURVIVORS_H_
