@@ -146,7 +146,7 @@ TEST_F(AttentionTest, EqualsReferenceForEveryBudget) {
 TEST_F(AttentionTest, EqualsReferenceWithMasksBiasesAndForcedKeys) {
   uint32_t seed = 1000;
   using Mask = Shape::Mask;
-  for (Mask mask : {Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kAllHidden}) {
+  for (Mask mask : {Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kAllHidden, Mask::kSparse}) {
     for (DataType mask_type : {DataType::kF16, DataType::kF32}) {
       for (float softcap : {0.0F, 5.0F}) {
         for (int64_t sinks : {0, 4}) {
@@ -400,7 +400,8 @@ TEST_F(AttentionTest, EqualsReferenceOnRandomProblems) {
     shape.n_head = shape.n_head_kv * pick(1, 2, 5);
     shape.d_k = pick(1, 8, 31, 64);
     shape.d_v = pick(1, 16, 33);
-    shape.mask = pick(Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi);
+    shape.mask =
+        pick(Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kSequences, Mask::kSparse, Mask::kSparse);
     shape.mask_type = pick(DataType::kF16, DataType::kF32);
     shape.softcap = pick(0.0F, 0.0F, 30.0F);
     shape.sink_logits = pick(false, true);

@@ -22,6 +22,10 @@ inline constexpr int64_t kLeastKeysPerSurvivor = 4;
 // And it needs so many keys for each that is kept to gain from ruling keys out.
 inline constexpr int64_t kLeastKeysForInt8 = 5;
 
+// A row gathers its visible keys if they are at most one in so many between the first and the last: a key that is
+// read on its own costs as much as about so many in a scan.
+inline constexpr int64_t kLeastKeysPerGathered = 4;
+
 // One row: a query of a query head. Rows of a tile share the KV head.
 struct RowId {
   int64_t batch;
@@ -111,6 +115,10 @@ class Call {
     if (options.sparse || IsSelectionWanted()) return false;
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
   }
+  // Whether a row's visible keys are so scattered that reading them alone is faster than a scan.
+  static bool Gathers(const Visibility& visibility) {
+    return visibility.count > 0 && visibility.count * kLeastKeysPerGathered <= visibility.end - visibility.begin;
+  }
   // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal
   // scores, nor where the mass of every row is wanted, which is made of all scores.
   bool CanScanInt8(int64_t n_keys) const {
@@ -123,7 +131,8 @@ class Call {
   }
   // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {
-    return CanScanInt8(visibility.n_competing) && visibility.is_range && !MeasuresMass(visibility);
+    return CanScanInt8(visibility.n_competing) && visibility.is_range && !Gathers(visibility) &&
+           !MeasuresMass(visibility);
   }
   bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
   bool MeasuresMass(const Visibility& visibility) const {

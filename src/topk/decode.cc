@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "topk/finish.h"
+#include "topk/gather.h"
 #include "topk/load/pack.h"
 
 namespace topk {
@@ -27,6 +28,7 @@ struct Decode::Worker {
   Workspace work;
   TilePart merged;  // one row
   FinishScratch finish;
+  Gather gather;
 };
 
 bool Decode::Suits(const Call& call) { return call.TilesPerHeadKv() == 1 && ChunksOf(call) > 1; }
@@ -52,7 +54,8 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
     const Workspace work = Workspace::Take(carver, call);
     const TilePart merged = TilePart::Take(carver, call, 1, n_chunks_ * capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, n_chunks_ * capacity);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, merged, finish});
+    const Gather gather = Gather::Take(carver);
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, merged, finish, gather});
   }
 }
 
@@ -67,6 +70,8 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
   const int64_t first = std::max(begin, chunk * chunk_keys_);
   const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);
   part.Scan(call_, tile.batch, tile.head_kv, first, last, worker.work);
+  worker.gather.Scan(call_, tile.batch, tile.head_kv, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work,
+                     part);
 }
 
 void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) const {
