@@ -13,6 +13,8 @@ namespace {
 
 // Keys a task, at least: each chunk keeps up to k candidates of its own, which the merge must look through.
 constexpr int64_t kSmallestChunk = 1024;
+// Rows that gather their keys need fewer of them to make a task.
+constexpr int64_t kFewestGathered = 256;
 // Tasks of a call, about: enough for the cores of a large machine. Does not depend on the number of threads, so
 // neither do the results.
 constexpr int64_t kTasks = 64;
@@ -85,7 +87,23 @@ void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) co
   FinishPart(call_, tile, worker.merged, worker.work, worker.finish, statistics);
 }
 
+// Where all rows gather their keys the chunks, which were laid out for scans, have little to do: fewer and wider ones.
+void Decode::WidenChunks() {
+  KeyIndex most = 0;
+  for (const Visibility& visible : call_.Visibilities()) {
+    if (visible.count > 0 && !Call::Gathers(visible)) return;
+    most = std::max(most, visible.count);
+  }
+  // No chunk may leave more candidates than it was laid out for.
+  if (Candidates::Capacity(call_.LargestBudget(), most) > Candidates::Capacity(call_.LargestBudget(), chunk_keys_)) {
+    return;
+  }
+  n_chunks_ = std::clamp<int64_t>(most / kFewestGathered, 1, n_chunks_);
+  chunk_keys_ = call_.input.n_key / n_chunks_ + 1;
+}
+
 void Decode::Run(const Executor& executor, Statistics* statistics) {
+  WidenChunks();
   struct State {
     const Decode& decode;
     Statistics* statistics;

@@ -22,6 +22,7 @@ class Decode {
 
  private:
   struct Worker;
+  void WidenChunks();
   void ScanChunk(int64_t index, Worker& worker) const;
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
 

@@ -71,9 +71,12 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
   scan.bounds_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots)};
   scan.sample_vectors_ = carver.Take<const uint8_t*>(kSampleVectors);
   scan.sample_scales_ = carver.Take<float>(kSampleVectors);
+  scan.sample_keys_ = carver.Take<KeyIndex>(kSampleVectors);
+  scan.sample_visible_ = carver.Take<uint64_t>(kSampleVectors);
   scan.sample_scores_ = carver.Take<float>(kInt8Rows * (kSampleKeys + kMaxLanes));
   scan.thresholds_ = carver.Take<int32_t>(kSegmentBlocks * kInt8Stride);
   scan.survivors_ = carver.Take<uint64_t>(kSegmentBlocks * kInt8Stride);
+  scan.visible_ = carver.Take<uint64_t>(kSegmentBlocks);
   scan.listed_ = carver.Take<KeyIndex>(kSegmentBlocks * kBlockKeys + kMaxLanes);
   scan.scores_ = carver.Take<float>(kSegmentBlocks * kBlockKeys + kMaxLanes);
   return scan;
@@ -132,18 +135,47 @@ void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowS
     const int64_t block = first_block + at / kVectors;
     sample_vectors_[v] = head.panels + block * QuantizedPanelBytes(d) + at % kVectors * kMaxLanes * kGroup;
     sample_scales_[v] = head.scale[block];
+    sample_keys_[v] = static_cast<KeyIndex>(block * kBlockKeys + at % kVectors * kMaxLanes);
   }
+  const uint8_t* mask = nullptr;
   for (int64_t r = 0; r < n_rows; ++r) {
     constexpr int64_t kStride = kSampleKeys + kMaxLanes;
     if (r % kInt8Rows == 0) {
       const QuantizedRows few{numbers_ + r * n_numbers_, facts_.sum + r, kInt8Rows};
       SampleInt8(few, sample_vectors_, sample_scales_, kSampleVectors, d, sample_scores_, kStride);
     }
-    const int64_t rank = SampleRank(rows[r]->candidates.budget(), kSampleKeys, rows[r]->visible->n_competing);
+    float* scores = sample_scores_ + r % kInt8Rows * kStride;
+    int64_t n_sample = kSampleKeys;
+    if (rows[r]->mask != nullptr) {
+      if (rows[r]->mask != mask) FindVisibleInSample(call, mask = rows[r]->mask);
+      n_sample = HideInSample(scores);
+    }
+    if (n_sample == 0) continue;
+    const int64_t rank = SampleRank(rows[r]->candidates.budget(), n_sample, rows[r]->visible->n_competing);
     const int64_t most = rank + rank / 8;  // not worth more passes over the sample
-    if (most >= kSampleKeys) continue;
-    guess_[r] = FloorFor(sample_scores_ + r % kInt8Rows * kStride, kSampleKeys, rank, most) * facts_.scale[r];
+    if (most >= n_sample) continue;
+    guess_[r] = FloorFor(scores, kSampleKeys, rank, most) * facts_.scale[r];
   }
+}
+
+void Int8Scan::FindVisibleInSample(const Call& call, const uint8_t* mask) {
+  for (int64_t v = 0; v < kSampleVectors; ++v) {
+    FindVisibleBits(call.input.mask.type, mask, sample_keys_[v], sample_keys_[v] + static_cast<KeyIndex>(kMaxLanes),
+                    sample_visible_ + v);
+  }
+}
+
+// Hides the scores of the sample's hidden keys; returns how many are visible.
+int64_t Int8Scan::HideInSample(float* scores) const {
+  int64_t n_visible = 0;
+  for (int64_t v = 0; v < kSampleVectors; ++v, scores += kMaxLanes) {
+    constexpr uint64_t kAll = (uint64_t{1} << kMaxLanes) - 1;
+    n_visible += std::popcount(sample_visible_[v]);
+    for (uint64_t hidden = sample_visible_[v] ^ kAll; hidden != 0; hidden &= hidden - 1) {
+      scores[std::countr_zero(hidden)] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  return n_visible;
 }
 
 // What each row's keys must reach in the next segment, and by which of them the int8 scores do.
@@ -173,6 +205,23 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
       n_blocks, thresholds_);
   ScanInt8({numbers_, facts_.sum, n_padded}, head.panels + segment.first * QuantizedPanelBytes(call.input.d_k),
            n_blocks, call.input.d_k, thresholds_, survivors_);
+  DropHidden(call, rows, segment);
+}
+
+// Keys between the visible ones have been scanned with them.
+void Int8Scan::DropHidden(const Call& call, std::span<RowState* const> rows, Blocks segment) {
+  const int64_t n_blocks = segment.last - segment.first;
+  const uint8_t* mask = nullptr;
+  for (size_t r = 0; r < rows.size(); ++r) {
+    if (rows[r]->mask == nullptr) continue;
+    if (rows[r]->mask != mask) {
+      mask = rows[r]->mask;
+      const int64_t end = std::min(segment.last * kBlockKeys, call.input.n_key);
+      FindVisibleBits(call.input.mask.type, mask, static_cast<KeyIndex>(segment.first * kBlockKeys),
+                      static_cast<KeyIndex>(end), visible_);
+    }
+    for (int64_t b = 0; b < n_blocks; ++b) survivors_[b * kInt8Stride + r] &= visible_[b];
+  }
 }
 
 // Whether few enough keys of the segment survived.

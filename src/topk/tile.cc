@@ -64,9 +64,10 @@ void TilePart::Start(const Call& call, const Tile& tile, std::atomic<float>* flo
   enum class Kind { kDense, kF32, kInt8, kGathered };
   const auto kind_of = [&](const RowId& id) {
     const Visibility& visible = call.VisibilityOf(id);
+    const bool is_dense = call.RunsDense(visible);
+    if (use_int8 && !is_dense && call.SuitsInt8(visible)) return Kind::kInt8;
     if (Call::Gathers(visible)) return Kind::kGathered;
-    if (call.RunsDense(visible)) return Kind::kDense;
-    return use_int8 && call.SuitsInt8(visible) ? Kind::kInt8 : Kind::kF32;
+    return is_dense ? Kind::kDense : Kind::kF32;
   };
   n_rows_ = 0;
   for (const Kind kind : {Kind::kDense, Kind::kF32, Kind::kInt8, Kind::kGathered}) {

@@ -79,20 +79,24 @@ void VisibleBits(const Bits* HWY_RESTRICT mask, int64_t count, uint64_t* HWY_RES
   const hn::ScalableTag<Bits> d;
   const auto n = static_cast<int64_t>(hn::Lanes(d));
   const auto hidden = hn::Set(d, MaskBits<Bits>::kHidden);
+  const auto bits_at = [&](int64_t j) HWY_ATTR {
+    uint8_t bytes[8] = {};
+    hn::StoreMaskBits(d, hn::Ne(hn::LoadU(d, mask + j), hidden), bytes);
+    uint64_t bits = 0;
+    std::memcpy(&bits, bytes, sizeof bits);
+    return bits;
+  };
   for (; count >= kBlockKeys; count -= kBlockKeys, mask += kBlockKeys) {
     uint64_t word = 0;
-    for (int64_t j = 0; j < kBlockKeys; j += n) {
-      uint8_t bytes[8] = {};
-      hn::StoreMaskBits(d, hn::Ne(hn::LoadU(d, mask + j), hidden), bytes);
-      uint64_t bits = 0;
-      std::memcpy(&bits, bytes, sizeof bits);
-      word |= bits << j;
-    }
+    for (int64_t j = 0; j < kBlockKeys; j += n) word |= bits_at(j) << j;
     *out++ = word;
   }
   if (count == 0) return;
-  *out = 0;
-  for (int64_t j = 0; j < count; ++j) *out |= uint64_t{mask[j] != MaskBits<Bits>::kHidden} << j;
+  uint64_t word = 0;
+  int64_t j = 0;
+  for (; j + n <= count; j += n) word |= bits_at(j) << j;
+  for (; j < count; ++j) word |= uint64_t{mask[j] != MaskBits<Bits>::kHidden} << j;
+  *out = word;
 }
 
 void VisibleBitsSimd(DataType type, const uint8_t* mask, int64_t count, uint64_t* bits) {
