@@ -13,6 +13,10 @@
 // how many keys a row keeps follows from a sum of exponentials in f32, which may come out one more or one less on
 // another SIMD target; which keys they are is exact. Pays against dense attention from about a thousand keys on.
 //
+// A row that sees few of the keys between its first and last visible one reads only those. So under a sparse mask
+// (trained sparse attention, one of many sequences in a shared cache) the cost is O(visible keys * d) and a look at the
+// mask.
+//
 // Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in
 // int8 (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size
 // n_q * n_kv is ever allocated. Safe to call from many threads at once.

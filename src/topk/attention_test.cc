@@ -147,7 +147,7 @@ TEST_F(AttentionTest, EqualsReferenceForEveryBudget) {
 TEST_F(AttentionTest, EqualsReferenceWithMasksBiasesAndForcedKeys) {
   uint32_t seed = 1000;
   using Mask = Shape::Mask;
-  for (Mask mask : {Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kAllHidden}) {
+  for (Mask mask : {Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kAllHidden, Mask::kSparse}) {
     for (DataType mask_type : {DataType::kF16, DataType::kF32}) {
       for (float softcap : {0.0F, 5.0F}) {
         for (int64_t sinks : {0, 4}) {
@@ -239,6 +239,95 @@ TEST_F(AttentionTest, Int8RulesOutNoKeyOfTheSelection) {
         const RandomProblem problem(shape, seed++);
         ExpectEqualsReference(problem.input, {.k = 40}, shape.Name());
         ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
+      }
+    }
+  }
+}
+
+// Hidden keys between visible ones are scanned with them and must not be selected, nor spoil the guesses.
+TEST_F(AttentionTest, Int8IsExactUnderMasksWithHoles) {
+  uint32_t seed = 250;
+  for (Shape::Mask mask : {Shape::Mask::kRandom, Shape::Mask::kSequences}) {
+    for (DataType type : {DataType::kF16, DataType::kF32}) {
+      for (int64_t n_key : {1000, 5000}) {
+        for (bool causal : {false, true}) {
+          Shape shape = Int8Shape(n_key, 64);
+          shape.mask = mask;
+          shape.mask_type = type;
+          RandomProblem problem(shape, seed++);
+          problem.input.causal = causal;
+          ExpectEqualsReference(problem.input, {.k = 30}, shape.Name());
+          ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
+        }
+      }
+    }
+  }
+  // Keys of another sequence score far above those that the queries see.
+  Shape shape = Int8Shape(3000, 32);
+  shape.mask = Shape::Mask::kSequences;
+  RandomProblem problem(shape, seed);
+  for (int64_t query = 0; query < shape.n_query; ++query) {
+    for (int64_t i = 0; i < 3 * shape.d_k; ++i) problem.q.Set(0, query, i / shape.d_k, i % shape.d_k, 1.0F);
+  }
+  for (int64_t j = 0; j < shape.n_key; ++j) {
+    if (j / 50 % 3 != 0) continue;
+    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 3.0F);
+  }
+  ExpectEqualsReference(problem.input, {.k = 40}, "hidden keys with the highest scores");
+}
+
+TEST_F(AttentionTest, EqualsReferenceWhenFewKeysAreVisible) {
+  uint32_t seed = 800;
+  for (int64_t n_query : {1, 5, 40}) {
+    for (DataType type : {DataType::kF16, DataType::kQ8_0}) {
+      Shape shape{.n_query = n_query,
+                  .n_key = 9001,
+                  .n_head = 7,
+                  .n_head_kv = 1,
+                  .d_k = 64,
+                  .d_v = 64,
+                  .k_type = type,
+                  .v_type = type,
+                  .mask = Shape::Mask::kSparse,
+                  .sink_logits = true};
+      RandomProblem problem(shape, seed++);
+      ExpectEqualsReference(problem.input, {.k = 50, .mass = MassMode::kExact}, shape.Name());
+      ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
+      ExpectEqualsReference(problem.input, {.k = 1000}, shape.Name() + " dense");
+      ExpectEqualsReference(problem.input, {.k = 1000, .sparse = true}, shape.Name() + " all kept");
+      ExpectEqualsReference(problem.input, {.k = 50, .crossover = 10000}, shape.Name() + " crossover");
+      ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.3F, .max_k = 100}, shape.Name() + " mass");
+      problem.input.causal = true;
+      problem.input.alibi_max_bias = 8.0F;
+      problem.input.softcap = 3.0F;
+      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " causal, ALiBi, soft-cap");
+    }
+  }
+}
+
+TEST_F(AttentionTest, SparseMasksSurviveNumbersThatAreNotFinite) {
+  for (float bad : {kNan, kInf, -kInf, 3e38F, 1e25F}) {
+    for (int64_t k : {5, 5000}) {
+      for (int64_t n_key : {400, 3000}) {
+        const Shape shape{.n_query = 3,
+                          .n_key = n_key,
+                          .n_head = 2,
+                          .n_head_kv = 1,
+                          .d_k = 12,
+                          .d_v = 4,
+                          .mask = Shape::Mask::kSparse,
+                          .mask_type = DataType::kF32};
+        const auto expect_equal = [&](const std::string& where, auto&& spoil) {
+          RandomProblem problem(shape, 31);
+          int64_t visible = 100;
+          while (problem.mask_f32[visible] == -kInf) ++visible;
+          spoil(problem, visible);
+          ExpectEqualsReference(problem.input, {.k = k}, std::to_string(bad) + " in a " + where);
+        };
+        expect_equal("key", [&](RandomProblem& p, int64_t j) { p.k.Set(0, j, 0, 3, bad); });
+        expect_equal("value", [&](RandomProblem& p, int64_t j) { p.v.Set(0, j, 0, 3, bad); });
+        expect_equal("query", [&](RandomProblem& p, int64_t) { p.q.Set(0, 0, 1, 3, bad); });
+        expect_equal("mask", [&](RandomProblem& p, int64_t j) { p.mask_f32[j] = bad; });
       }
     }
   }
@@ -401,7 +490,8 @@ TEST_F(AttentionTest, EqualsReferenceOnRandomProblems) {
     shape.n_head = shape.n_head_kv * pick(1, 2, 5);
     shape.d_k = pick(1, 8, 31, 64);
     shape.d_v = pick(1, 16, 33);
-    shape.mask = pick(Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi);
+    shape.mask =
+        pick(Mask::kNone, Mask::kCausal, Mask::kRandom, Mask::kAlibi, Mask::kSequences, Mask::kSparse, Mask::kSparse);
     shape.mask_type = pick(DataType::kF16, DataType::kF32);
     shape.softcap = pick(0.0F, 0.0F, 30.0F);
     shape.sink_logits = pick(false, true);

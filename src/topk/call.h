@@ -22,6 +22,11 @@ inline constexpr int64_t kLeastKeysPerSurvivor = 4;
 // And it needs so many keys for each that is kept to gain from ruling keys out.
 inline constexpr int64_t kLeastKeysForInt8 = 5;
 
+// A row gathers its visible keys if they are at most one in so many between the first and the last: a key that is
+// read on its own costs as much as so many in a scan, about.
+inline constexpr int64_t kLeastKeysPerGathered = 3;
+inline constexpr int64_t kLeastInt8KeysPerGathered = 8;
+
 // One row: a query of a query head. Rows of a tile share the KV head.
 struct RowId {
   int64_t batch;
@@ -113,6 +118,8 @@ class Call {
     if (options.sparse || IsSelectionWanted()) return false;
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
   }
+  // Whether a row's visible keys are so scattered that reading them alone is faster than a scan.
+  static bool Gathers(const Visibility& visibility) { return IsScattered(visibility, kLeastKeysPerGathered); }
   // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal
   // scores, nor where the mass of every row is wanted, which is made of all scores.
   bool CanScanInt8(int64_t n_keys) const {
@@ -125,7 +132,8 @@ class Call {
   }
   // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {
-    return CanScanInt8(visibility.n_competing) && visibility.is_range && !MeasuresMass(visibility);
+    return CanScanInt8(visibility.n_competing) && visibility.is_zero &&
+           !IsScattered(visibility, kLeastInt8KeysPerGathered) && !MeasuresMass(visibility);
   }
   bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
   bool MeasuresMass(const Visibility& visibility) const {
@@ -138,6 +146,9 @@ class Call {
     TensorView head = view;
     head.data = static_cast<const uint8_t*>(view.data) + batch * view.batch_stride + head_kv * view.head_stride;
     return head;
+  }
+  static bool IsScattered(const Visibility& visibility, int64_t keys_per_visible) {
+    return visibility.count > 0 && visibility.count * keys_per_visible <= visibility.end - visibility.begin;
   }
   bool HasMask() const { return input.mask.data != nullptr; }
   int64_t MaskBatches() const { return HasMask() ? std::min(input.mask.n_batch, input.n_batch) : 1; }

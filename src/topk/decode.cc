@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "topk/finish.h"
+#include "topk/gather.h"
 #include "topk/key_sample.h"
 #include "topk/load/pack.h"
 
@@ -22,9 +23,7 @@ int64_t ChunksOf(const Call& call) {
   return std::max<int64_t>(1, std::min(call.input.n_key / kSmallestChunk, kTasks / n_tiles));
 }
 
-bool ScansInt8(const Call& call) {
-  return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key);
-}
+bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key); }
 
 }  // namespace
 
@@ -34,6 +33,7 @@ struct Decode::Worker {
   Int8Segment segment;
   TilePart merged;  // one row
   FinishScratch finish;
+  Gather gather;
 };
 
 bool Decode::Suits(const Call& call) { return call.TilesPerHeadKv() == 1 && ChunksOf(call) > 1; }
@@ -66,7 +66,8 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
     const Int8Segment segment = scans_int8 ? Int8Segment::Take(carver, call) : Int8Segment();
     const TilePart merged = TilePart::Take(carver, call, 1, n_chunks_ * capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, n_chunks_ * capacity);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, sample, segment, merged, finish});
+    const Gather gather = Gather::Take(carver);
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, sample, segment, merged, finish, gather});
   }
 }
 
@@ -87,8 +88,11 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
   const int64_t first = std::max(begin, chunk * chunk_keys_);
   const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);
   part.Scan(call_, tile.batch, tile.head_kv, part.f32_rows(), first, last, worker.work);
+  worker.gather.Scan(call_, tile.batch, tile.head_kv, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work,
+                     part);
   if (part.int8_rows().empty()) return;
-  int8_[tile_index].Scan(call_, tile, part, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work, worker.segment);
+  int8_[tile_index].Scan(call_, tile, part, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work,
+                         worker.segment);
 }
 
 void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) const {

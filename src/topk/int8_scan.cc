@@ -7,7 +7,6 @@
 
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
-#include "topk/scan/score_keys.h"
 #include "topk/select/guess.h"
 #include "topk/select/select.h"
 
@@ -21,7 +20,8 @@ constexpr int64_t kSegmentBlocks = 64;
 constexpr int64_t kSampleVectors = 64;
 constexpr int64_t kSampleKeys = kSampleVectors * kMaxLanes;
 
-// Standard deviations between a guess and the score that it should not exceed. A row with a wrong guess is scanned again.
+// Standard deviations between a guess and the score that it should not exceed. A row with a wrong guess is scanned
+// again.
 constexpr double kDeviations = 2.0;
 
 // Rows of a KV head that make up for quantising its keys.
@@ -31,13 +31,6 @@ constexpr float kNoGuess = -std::numeric_limits<float>::infinity();
 
 // Room for whole panels of rows, which QuantizeQueries writes.
 constexpr int64_t kSlots = (kTileRows + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
-
-// Bits of the keys of [begin, end) in the block that starts at first_key.
-uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
-  const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
-  const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
-  return low == high ? 0 : ~uint64_t{0} >> (kBlockKeys - (high - low)) << low;
-}
 
 float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity()); }
 
@@ -68,11 +61,10 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
   scan.bounds_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots)};
   scan.sample_vectors_ = carver.Take<const uint8_t*>(kSampleVectors);
   scan.sample_scales_ = carver.Take<float>(kSampleVectors);
+  scan.sample_keys_ = carver.Take<KeyIndex>(kSampleVectors);
+  scan.sample_visible_ = carver.Take<uint64_t>(kSampleVectors);
   scan.sample_scores_ = carver.Take<float>(kInt8Rows * (kSampleKeys + kMaxLanes));
-  scan.thresholds_ = carver.Take<int32_t>(kSegmentBlocks * kInt8Stride);
-  scan.survivors_ = carver.Take<uint64_t>(kSegmentBlocks * kInt8Stride);
-  scan.listed_ = carver.Take<KeyIndex>(kSegmentBlocks * kBlockKeys + kMaxLanes);
-  scan.scores_ = carver.Take<float>(kSegmentBlocks * kBlockKeys + kMaxLanes);
+  scan.survivors_ = Survivors::Take(carver, kSegmentBlocks);
   return scan;
 }
 
@@ -129,18 +121,47 @@ void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowS
     const int64_t block = first_block + at / kVectors;
     sample_vectors_[v] = head.panels + block * QuantizedPanelBytes(d) + at % kVectors * kMaxLanes * kGroup;
     sample_scales_[v] = head.scale[block];
+    sample_keys_[v] = static_cast<KeyIndex>(block * kBlockKeys + at % kVectors * kMaxLanes);
   }
+  const uint8_t* mask = nullptr;
   for (int64_t r = 0; r < n_rows; ++r) {
     constexpr int64_t kStride = kSampleKeys + kMaxLanes;
     if (r % kInt8Rows == 0) {
       const QuantizedRows few{numbers_ + r * n_numbers_, facts_.sum + r, kInt8Rows};
       SampleInt8(few, sample_vectors_, sample_scales_, kSampleVectors, d, sample_scores_, kStride);
     }
-    const int64_t rank = GuessRank(rows[r]->candidates.budget(), kSampleKeys, rows[r]->visible->n_competing, kDeviations);
+    float* scores = sample_scores_ + r % kInt8Rows * kStride;
+    int64_t n_sample = kSampleKeys;
+    if (rows[r]->mask != nullptr) {
+      if (rows[r]->mask != mask) FindVisibleInSample(call, mask = rows[r]->mask);
+      n_sample = HideInSample(scores);
+    }
+    if (n_sample == 0) continue;
+    const int64_t rank = GuessRank(rows[r]->candidates.budget(), n_sample, rows[r]->visible->n_competing, kDeviations);
     const int64_t most = rank + rank / 8;  // not worth more passes over the sample
-    if (most >= kSampleKeys) continue;
-    guess_[r] = FloorFor(sample_scores_ + r % kInt8Rows * kStride, kSampleKeys, rank, most) * facts_.scale[r];
+    if (most >= n_sample) continue;
+    guess_[r] = FloorFor(scores, kSampleKeys, rank, most) * facts_.scale[r];
   }
+}
+
+void Int8Scan::FindVisibleInSample(const Call& call, const uint8_t* mask) {
+  for (int64_t v = 0; v < kSampleVectors; ++v) {
+    FindVisibleBits(call.input.mask.type, mask, sample_keys_[v], sample_keys_[v] + static_cast<KeyIndex>(kMaxLanes),
+                    sample_visible_ + v);
+  }
+}
+
+// Hides the scores of the sample's hidden keys; returns how many are visible.
+int64_t Int8Scan::HideInSample(float* scores) const {
+  int64_t n_visible = 0;
+  for (int64_t v = 0; v < kSampleVectors; ++v, scores += kMaxLanes) {
+    constexpr uint64_t kAll = (uint64_t{1} << kMaxLanes) - 1;
+    n_visible += std::popcount(sample_visible_[v]);
+    for (uint64_t hidden = sample_visible_[v] ^ kAll; hidden != 0; hidden &= hidden - 1) {
+      scores[std::countr_zero(hidden)] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  return n_visible;
 }
 
 // What each row's keys must reach in the next segment, and by which of them the int8 scores do.
@@ -167,35 +188,22 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
   FindThresholds(
       bounds_, n_padded,
       {head.inverse_scale + segment.first, head.scaled_norm + segment.first, head.scaled_error + segment.first},
-      n_blocks, thresholds_);
+      n_blocks, survivors_.thresholds);
   ScanInt8({numbers_, facts_.sum, n_padded}, head.panels + segment.first * QuantizedPanelBytes(call.input.d_k),
-           n_blocks, call.input.d_k, thresholds_, survivors_);
+           n_blocks, call.input.d_k, survivors_.thresholds, survivors_.bits);
+  const uint8_t* mask = nullptr;
+  for (int64_t r = 0; r < n_rows; ++r) {
+    survivors_.DropHidden(call, *rows[r], r, segment.first * kBlockKeys, n_blocks, mask);
+  }
 }
 
 // Whether few enough keys of the segment survived.
 bool Int8Scan::IsWorthwhile(int64_t n_rows, int64_t n_blocks) const {
   int64_t count = 0;
   for (int64_t b = 0; b < n_blocks; ++b) {
-    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_[b * kInt8Stride + r]);
+    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_.bits[b * kInt8Stride + r]);
   }
   return count * kLeastKeysPerSurvivor <= n_rows * n_blocks * kBlockKeys;
-}
-
-// Scores the row's survivors of the segment in f32.
-void Int8Scan::Offer(const Call& call, const TensorView& keys, RowState& row, int64_t slot, Blocks segment) {
-  const int64_t begin = row.visible->sinks_end;
-  const int64_t end = row.visible->window_begin;
-  const int64_t first = std::max(segment.first, begin / kBlockKeys);
-  const int64_t last = std::min(segment.last, (end + kBlockKeys - 1) / kBlockKeys);
-  if (first >= last) return;
-  uint64_t* survivors = survivors_ + (first - segment.first) * kInt8Stride + slot;
-  survivors[0] &= RangeBits(begin, end, first * kBlockKeys);
-  survivors[(last - 1 - first) * kInt8Stride] &= RangeBits(begin, end, (last - 1) * kBlockKeys);
-  const int64_t n_listed =
-      ListKeys(survivors, kInt8Stride, last - first, static_cast<KeyIndex>(first * kBlockKeys), listed_);
-  ScoreKeys(queries_ + slot * PadToLanes(call.input.d_k), keys, call.input.d_k,
-            {listed_, static_cast<size_t>(n_listed)}, scores_);
-  row.candidates.Append(scores_, listed_, n_listed);
 }
 
 // One scan for the rows in order; false if it was refused.
@@ -215,7 +223,8 @@ bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHea
     if (may_refuse && !IsWorthwhile(n_rows, segment.last - segment.first)) return false;
     may_refuse = false;
     for (int64_t r = 0; r < n_rows; ++r) {
-      Offer(call, keys, *rows[r], r, segment);
+      survivors_.Offer(keys, call.input.d_k, segment.first * kBlockKeys, segment.last - segment.first, r,
+                       queries_ + r * PadToLanes(call.input.d_k), *rows[r]);
     }
   }
   for (RowState* row : rows) row->candidates.DropHopeless();

@@ -20,6 +20,7 @@
 #include "topk/call.h"
 #include "topk/quantized_keys.h"
 #include "topk/scan/scan_int8.h"
+#include "topk/survivors.h"
 #include "topk/tile.h"
 
 namespace topk {
@@ -43,9 +44,10 @@ class Int8Scan {
   // False if the keys, hidden ones included, are too large for a row: the f32 scan looks at the visible ones alone.
   bool Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
   void Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows);
+  void FindVisibleInSample(const Call& call, const uint8_t* mask);
+  int64_t HideInSample(float* scores) const;
   void FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows, Blocks segment);
   bool IsWorthwhile(int64_t n_rows, int64_t n_blocks) const;
-  void Offer(const Call& call, const TensorView& keys, RowState& row, int64_t slot, Blocks segment);
   bool Pass(const Call& call, const TensorView& keys, const QuantizedHead& head, std::span<RowState* const> rows,
             bool may_refuse);
 
@@ -65,12 +67,11 @@ class Int8Scan {
 
   const uint8_t** sample_vectors_ = nullptr;  // [kSampleVectors]
   float* sample_scales_ = nullptr;            // [kSampleVectors]
+  KeyIndex* sample_keys_ = nullptr;           // [kSampleVectors]: the first key of each
+  uint64_t* sample_visible_ = nullptr;        // [kSampleVectors]: bits of its keys that a mask leaves visible
   float* sample_scores_ = nullptr;            // [kInt8Rows][kSampleKeys + kMaxLanes]
 
-  int32_t* thresholds_ = nullptr;  // [kSegmentBlocks][kInt8Stride]
-  uint64_t* survivors_ = nullptr;  // [kSegmentBlocks][kInt8Stride]
-  KeyIndex* listed_ = nullptr;     // [kSegmentBlocks * kBlockKeys + kMaxLanes]
-  float* scores_ = nullptr;        // [kSegmentBlocks * kBlockKeys + kMaxLanes]
+  Survivors survivors_;
 };
 
 }  // namespace topk

@@ -147,9 +147,7 @@ bool Int8Tile::Prepare(const Call& call, const Tile& tile, const float* queries,
   return true;
 }
 
-double Int8Tile::TypicalError(int64_t row) const {
-  return scale_[row] * (norm_[row] * typical_norm_ + residual_[row]);
-}
+double Int8Tile::TypicalError(int64_t row) const { return scale_[row] * (norm_[row] * typical_norm_ + residual_[row]); }
 
 // What a key's dot product must reach, given that its f32 score is to reach the floor or the guess: the score may be
 // off by the error, and the real product of q' and the key by as much again.
@@ -200,7 +198,9 @@ void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, int64_t 
                    segment.survivors.thresholds);
     ScanInt8({segment.numbers, segment.sums, n_rows}, segment.panels, n_blocks, padded, segment.survivors.thresholds,
              segment.survivors.bits);
+    const uint8_t* mask = nullptr;
     for (int64_t slot = 0; slot < n_rows; ++slot) {
+      segment.survivors.DropHidden(call, rows[slot], slot, first_key, n_blocks, mask);
       const float* query = queries_ + call.RowInHeadKv(rows[slot].id) * PadToLanes(d);
       segment.survivors.Offer(keys, d, first_key, n_blocks, slot, query, rows[slot]);
     }

@@ -17,11 +17,11 @@ namespace topk {
 
 // Per thread: panels of a segment and what is left of it.
 struct Int8Segment {
-  uint8_t* panels = nullptr;         // [kSegmentBlocks][QuantizedPanelBytes(PadToRowChunks(d))]
-  float* norms = nullptr;            // [kSegmentBlocks]: |n|, at least
-  float* ones = nullptr;             // [kSegmentBlocks]
-  int8_t* numbers = nullptr;         // of the rows in the part's order
-  int32_t* sums = nullptr;           // of the rows in the part's order
+  uint8_t* panels = nullptr;  // [kSegmentBlocks][QuantizedPanelBytes(PadToRowChunks(d))]
+  float* norms = nullptr;     // [kSegmentBlocks]: |n|, at least
+  float* ones = nullptr;      // [kSegmentBlocks]
+  int8_t* numbers = nullptr;  // of the rows in the part's order
+  int32_t* sums = nullptr;    // of the rows in the part's order
   RowBounds bounds{};
   Survivors survivors;
 

@@ -18,8 +18,8 @@ class KeySample {
   // Lays out the scratch of one worker.
   static KeySample Take(Carver& carver, const Call& call);
 
-  // Samples the keys of a tile. starts[r].guess: for sparse rows where the sample tells, the others are left alone. int8:
-  // prepared, if not null. Returns whether it can be used and would leave few enough keys.
+  // Samples the keys of a tile. starts[r].guess: for sparse rows where the sample tells, the others are left alone.
+  // int8: prepared, if not null. Returns whether it can be used and would leave few enough keys.
   bool Run(const Call& call, const Tile& tile, const Workspace& work, RowStart* starts, Int8Tile* int8) const;
 
  private:

@@ -1,6 +1,7 @@
 #include "topk/prefill.h"
 
 #include "topk/finish.h"
+#include "topk/gather.h"
 #include "topk/int8_scan.h"
 #include "topk/tile.h"
 
@@ -11,6 +12,7 @@ struct Prefill::Worker {
   TilePart part;
   FinishScratch finish;
   Int8Scan int8;
+  Gather gather;
 };
 
 Prefill::Prefill(Carver& carver, const Call& call, int n_workers)
@@ -22,7 +24,8 @@ Prefill::Prefill(Carver& carver, const Call& call, int n_workers)
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
     const Int8Scan int8 = keys_ ? Int8Scan::Take(carver, call) : Int8Scan();
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, int8});
+    const Gather gather = Gather::Take(carver);
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, int8, gather});
   }
 }
 
@@ -35,6 +38,7 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
   }
   const auto [begin, end] = worker.part.KeyRange();
   worker.part.Scan(call_, tile.batch, tile.head_kv, worker.part.f32_rows(), begin, end, worker.work);
+  worker.gather.Scan(call_, tile.batch, tile.head_kv, 0, call_.input.n_key, worker.work, worker.part);
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }
 

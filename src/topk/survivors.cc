@@ -23,8 +23,20 @@ uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
 Survivors Survivors::Take(Carver& carver, int64_t n_blocks) {
   return {.thresholds = carver.Take<int32_t>(n_blocks * kInt8Stride),
           .bits = carver.Take<uint64_t>(n_blocks * kInt8Stride),
+          .visible = carver.Take<uint64_t>(n_blocks),
           .listed = carver.Take<KeyIndex>(n_blocks * kBlockKeys + kMaxLanes),
           .scores = carver.Take<float>(n_blocks * kBlockKeys + kMaxLanes)};
+}
+
+void Survivors::DropHidden(const Call& call, const RowState& row, int64_t slot, int64_t first_key, int64_t n_blocks,
+                           const uint8_t*& mask) const {
+  if (row.mask == nullptr) return;
+  if (row.mask != mask) {
+    mask = row.mask;
+    const int64_t end = std::min(first_key + n_blocks * kBlockKeys, call.input.n_key);
+    FindVisibleBits(call.input.mask.type, mask, static_cast<KeyIndex>(first_key), static_cast<KeyIndex>(end), visible);
+  }
+  for (int64_t b = 0; b < n_blocks; ++b) bits[b * kInt8Stride + slot] &= visible[b];
 }
 
 void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t n_blocks, int64_t slot,
@@ -39,8 +51,8 @@ void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int6
   uint64_t* row_bits = bits + slot;
   row_bits[first * kInt8Stride] &= RangeBits(begin, end, key_of(first));
   row_bits[(last - 1) * kInt8Stride] &= RangeBits(begin, end, key_of(last - 1));
-  const int64_t n_listed = ListKeys(row_bits + first * kInt8Stride, kInt8Stride, last - first,
-                                    static_cast<KeyIndex>(key_of(first)), listed);
+  const int64_t n_listed =
+      ListKeys(row_bits + first * kInt8Stride, kInt8Stride, last - first, static_cast<KeyIndex>(key_of(first)), listed);
   ScoreKeys(query, keys, d, {listed, static_cast<size_t>(n_listed)}, scores);
   row.candidates.Append(scores, listed, n_listed);
 }

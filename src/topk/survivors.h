@@ -13,11 +13,17 @@ namespace topk {
 struct Survivors {
   int32_t* thresholds = nullptr;  // [n_blocks][kInt8Stride]
   uint64_t* bits = nullptr;       // [n_blocks][kInt8Stride]
+  uint64_t* visible = nullptr;    // [n_blocks]: the keys that a mask leaves visible
   KeyIndex* listed = nullptr;     // [n_blocks * kBlockKeys + kMaxLanes]
   float* scores = nullptr;        // [n_blocks * kBlockKeys + kMaxLanes]
 
   // Room for segments of n_blocks blocks.
   static Survivors Take(Carver& carver, int64_t n_blocks);
+
+  // Drops those that the row's mask hides: keys between the visible ones have been scanned with them. `mask` has the
+  // mask that `visible` is of, null before the first row.
+  void DropHidden(const Call& call, const RowState& row, int64_t slot, int64_t first_key, int64_t n_blocks,
+                  const uint8_t*& mask) const;
 
   // Scores those of bits[b * kInt8Stride + slot], b < n_blocks, that compete in the row, and offers them. The first
   // block starts at key first_key; keys: of the KV head; query: the row's q', as ScoreKeys wants it.

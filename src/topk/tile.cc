@@ -13,15 +13,14 @@ namespace {
 
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
-// Hides the scores of keys outside [begin, end) in the block that starts at first_key.
+}  // namespace
+
 void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores) {
   const int64_t low = std::clamp<int64_t>(begin - first_key, 0, kBlockKeys);
   const int64_t high = std::clamp<int64_t>(end - first_key, low, kBlockKeys);
   std::fill(scores, scores + low, kHidden);
   std::fill(scores + high, scores + kBlockKeys, kHidden);
 }
-
-}  // namespace
 
 Workspace Workspace::Take(Carver& carver, const Call& call) {
   const int64_t d_k = PadToLanes(call.input.d_k);
@@ -62,19 +61,22 @@ void TilePart::Admit(const Call& call, const RowId& id, bool is_dense, int64_t s
 }
 
 void TilePart::Start(const Call& call, const Tile& tile, const RowStart* starts, bool use_int8) {
-  enum class Kind { kDense, kF32, kInt8 };
+  enum class Kind { kDense, kF32, kInt8, kGathered };
   const auto kind_of = [&](const RowId& id) {
     const Visibility& visible = call.VisibilityOf(id);
-    if (call.RunsDense(visible)) return Kind::kDense;
-    return use_int8 && call.SuitsInt8(visible) ? Kind::kInt8 : Kind::kF32;
+    const bool is_dense = call.RunsDense(visible);
+    if (use_int8 && !is_dense && call.SuitsInt8(visible)) return Kind::kInt8;
+    if (Call::Gathers(visible)) return Kind::kGathered;
+    return is_dense ? Kind::kDense : Kind::kF32;
   };
   n_rows_ = 0;
-  for (const Kind kind : {Kind::kDense, Kind::kF32, Kind::kInt8}) {
+  for (const Kind kind : {Kind::kDense, Kind::kF32, Kind::kInt8, Kind::kGathered}) {
     for (int64_t r = 0; r < tile.n_rows; ++r) {
       const RowId id = call.RowOf(tile, r);
       if (kind_of(id) != kind || (starts != nullptr && starts[r].is_done)) continue;
-      Admit(call, id, kind == Kind::kDense, n_rows_);
-      if (starts != nullptr && kind != Kind::kDense) {
+      const bool is_dense = call.RunsDense(call.VisibilityOf(id));
+      Admit(call, id, is_dense, n_rows_);
+      if (starts != nullptr && !is_dense) {
         rows_[n_rows_].candidates.RaiseFloor(starts[r].floor);
         rows_[n_rows_].candidates.SetGuess(starts[r].guess);
       }
@@ -82,6 +84,7 @@ void TilePart::Start(const Call& call, const Tile& tile, const RowStart* starts,
     }
     if (kind == Kind::kDense) n_dense_ = n_rows_;
     if (kind == Kind::kF32) n_f32_ = n_rows_;
+    if (kind == Kind::kInt8) n_scanned_ = n_rows_;
   }
 }
 
@@ -89,7 +92,7 @@ void TilePart::StartRow(const Call& call, const RowId& id, bool is_dense) {
   Admit(call, id, is_dense, 0);
   n_rows_ = 1;
   n_dense_ = is_dense ? 1 : 0;
-  n_f32_ = 1;
+  n_f32_ = n_scanned_ = 1;
 }
 
 void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) {
@@ -98,8 +101,7 @@ void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) 
     const RowId id = rows_[row].id;
     Admit(call, id, true, n_rows_++);
   }
-  n_dense_ = n_rows_;
-  n_f32_ = n_rows_;
+  n_dense_ = n_f32_ = n_scanned_ = n_rows_;
 }
 
 std::pair<int64_t, int64_t> TilePart::KeyRange() const {
@@ -113,14 +115,14 @@ std::pair<int64_t, int64_t> TilePart::KeyRange() const {
   return {std::min(begin, end), end};
 }
 
-// The keys' magnitudes grew: so do the bounds on the scores' errors.
-void TilePart::UpdateErrors(const Call& call, std::span<RowState> scanned, const Workspace& work) const {
+void UpdateErrors(const Call& call, const Workspace& work, std::span<RowState> rows) {
   const int64_t d = call.input.d_k;
-  for (size_t r = 0; r < scanned.size(); ++r) {
-    RowState& row = scanned[r];
-    const float error = ScanError(work.queries + static_cast<int64_t>(r) * PadToLanes(d), work.magnitude, d, call.input.softcap);
+  const float* query = work.queries;
+  for (RowState& row : rows) {
+    const float error = ScanError(query, work.magnitude, d, call.input.softcap);
     if (IsTooCoarse(error)) row.is_canonical = true;
     if (!row.is_dense) row.candidates.SetError(error);
+    query += PadToLanes(d);
   }
 }
 
@@ -147,6 +149,14 @@ void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const
   row.candidates.Append(scores, static_cast<KeyIndex>(first_key));
 }
 
+void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t stride) {
+  for (size_t r = 0; r < rows.size(); ++r) {
+    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows[r].all, sums + r * stride, stride);
+  }
+  MultiplyTile(work.scores, kBlockKeys, work.value_panel, stride, sums, stride, static_cast<int64_t>(rows.size()),
+               stride, count, true);
+}
+
 // Online softmax of the dense rows' scores and their share of the output.
 void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count,
                            const Workspace& work) {
@@ -155,11 +165,7 @@ void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t f
     for (RowState& row : rows().first(n_dense_)) row.is_canonical = true;
     return;
   }
-  for (int64_t r = 0; r < n_dense_; ++r) {
-    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows_[r].all, sums_ + r * sum_stride_, sum_stride_);
-  }
-  MultiplyTile(work.scores, kBlockKeys, work.value_panel, sum_stride_, sums_, sum_stride_, n_dense_, sum_stride_, count,
-               true);
+  AttendPanel(work, count, rows().first(n_dense_), sums_, sum_stride_);
 }
 
 void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin,
@@ -170,13 +176,13 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<
   const bool has_dense = n_rows > 0 && scanned[0].is_dense;  // dense rows come first, and are scanned together
   for (int64_t r = 0; r < n_rows; ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
   std::fill_n(work.magnitude, stride, 0);
-  UpdateErrors(call, scanned, work);  // queries that are not finite, or keys that are all zero
+  UpdateErrors(call, work, scanned);  // queries that are not finite, or keys that are all zero
 
   const TensorView keys = call.KeysOf(batch, head_kv);
   const TensorView values = call.ValuesOf(batch, head_kv);
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
     const int64_t count = std::min(kBlockKeys, end - first_key);
-    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, scanned, work);
+    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, work, scanned);
     MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows, kBlockKeys, d,
                  false);
     for (int64_t r = 0; r < n_rows; ++r) {

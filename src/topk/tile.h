@@ -45,8 +45,18 @@ struct Workspace {
   static Workspace Take(Carver& carver, const Call& call);
 };
 
-// The state of up to max_rows rows over the keys that were scanned so far. Dense rows come first, those that an int8
-// scan suits last.
+// Hides the scores of keys outside [begin, end) in the block that starts at first_key.
+void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores);
+
+// The keys' magnitudes grew: so do the bounds on the scores' errors of the rows of work.queries.
+void UpdateErrors(const Call& call, const Workspace& work, std::span<RowState> rows);
+
+// One step of online softmax for dense rows: the scores of `count` keys, whose values are in work.value_panel, into
+// sums[row][stride].
+void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t stride);
+
+// The state of up to max_rows rows over the keys that were scanned so far. Of those that are scanned, dense rows come
+// first and those that an int8 scan suits last; then come those that gather their keys.
 class TilePart {
  public:
   static TilePart Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity);
@@ -68,16 +78,18 @@ class TilePart {
 
   std::span<RowState> rows() const { return {rows_, static_cast<size_t>(n_rows_)}; }
   std::span<RowState> f32_rows() const { return rows().first(static_cast<size_t>(n_f32_)); }
-  std::span<RowState> int8_rows() const { return rows().subspan(static_cast<size_t>(n_f32_)); }
+  std::span<RowState> int8_rows() const {
+    return rows().subspan(static_cast<size_t>(n_f32_), static_cast<size_t>(n_scanned_ - n_f32_));
+  }
+  std::span<RowState> gathered_rows() const { return rows().subspan(static_cast<size_t>(n_scanned_)); }
   // No int8 scan is made after all.
-  void ScanAllInF32() { n_f32_ = n_rows_; }
-  const float* sum(int64_t row) const { return sums_ + row * sum_stride_; }
+  void ScanAllInF32() { n_f32_ = n_scanned_; }
+  float* sum(int64_t row) const { return sums_ + row * sum_stride_; }
   // The keys that any of f32_rows() sees: [first, second).
   std::pair<int64_t, int64_t> KeyRange() const;
 
  private:
   void Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot);
-  void UpdateErrors(const Call& call, std::span<RowState> scanned, const Workspace& work) const;
   void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
   void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
   void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count, const Workspace& work);
@@ -86,6 +98,7 @@ class TilePart {
   int64_t n_rows_ = 0;
   int64_t n_dense_ = 0;
   int64_t n_f32_ = 0;
+  int64_t n_scanned_ = 0;
   float* sums_ = nullptr;  // [max_rows][PadToLanes(d_v)]: sum of exp(s - largest) v of dense rows
   int64_t sum_stride_ = 0;
   float* candidate_scores_ = nullptr;  // [max_rows][capacity]

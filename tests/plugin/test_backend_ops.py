@@ -15,6 +15,8 @@ OUR_TYPES = {"f32", "f16", "bf16", "q8_0"}
 LEAST_CASES = 3600
 # Four cases with 1,024 or 2,048 keys, of which one alone can't give the result of full attention.
 MANY_KEYS = r"hsk=128,hsv=128,nh=8,.*kv=(1024|2048),nb=32,mask=1.*type_K=(f16|q8_0)"
+SPARSE_MASKS = r"n_kv_max=[1-9]"
+LEAST_SPARSE_MASKS = 20
 CASE = re.compile(r"FLASH_ATTN_EXT\(.*type_K=(\w+),type_V=(\w+).*\): (.*)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -42,6 +44,15 @@ def test_every_case_of_our_types_passes(bin_dir: Path, plugin: Path, settings: s
     # The program's own count: it ran nothing else, and nothing twice.
     assert f"{len(results)}/{len(results)} tests passed" in output, output[-2000:]
     assert code == 0, output[-2000:]
+
+
+def test_sparse_masks_give_the_result_of_full_attention(bin_dir: Path, plugin: Path) -> None:
+    """Upstream's cases of models with trained sparse attention: few keys visible, biases, shared K and V."""
+    for settings in ("k=1000000000", "k=1000000000,sparse=on"):
+        code, output, results = run_cases(bin_dir, plugin, settings, "-p", SPARSE_MASKS)
+        assert len(results) >= LEAST_SPARSE_MASKS, output[-2000:]
+        assert set(results) == {"OK"}, output[-2000:]
+        assert code == 0, output[-2000:]
 
 
 def test_upstreams_test_notices_that_keys_were_left_out(bin_dir: Path, plugin: Path) -> None:

@@ -23,14 +23,28 @@ constexpr int64_t kLanes = kSquareLanes;
 // Rows of one head are strided, which hardware prefetchers follow badly: fetch them some blocks ahead.
 constexpr int64_t kRowsAhead = 4 * kBlockKeys;
 
-template <DataType kType>
-HWY_INLINE void FetchAhead(const TensorView& rows, const uint8_t* row, int64_t d) {
-  // Into L2, which has room for more misses at a time than L1.
-  PrefetchBytes<2>(row + kRowsAhead * rows.token_stride, RowBytes(kType, d));
-}
+// Rows [first, ...) of a head. Into L2, which has room for more misses at a time than L1.
+struct RowsFrom {
+  const TensorView& head;
+  int64_t first;
 
-template <DataType kType>
-bool PackKeysOfType(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* HWY_RESTRICT panel,
+  const uint8_t* At(int64_t j) const { return head.Row(0, first + j, 0); }
+  void FetchAhead(int64_t j, int64_t bytes) const { PrefetchBytes<2>(At(j + kRowsAhead), bytes); }
+};
+
+// Rows of a head in the order of a list, which no hardware prefetcher follows: a block ahead.
+struct ListedRows {
+  const TensorView& head;
+  std::span<const KeyIndex> listed;
+
+  const uint8_t* At(int64_t j) const { return head.Row(0, listed[j], 0); }
+  void FetchAhead(int64_t j, int64_t bytes) const {
+    if (static_cast<size_t>(j + kBlockKeys) < listed.size()) PrefetchBytes<2>(At(j + kBlockKeys), bytes);
+  }
+};
+
+template <DataType kType, class Rows>
+bool PackKeysOfType(const Rows& keys, int64_t count, int64_t d, float* HWY_RESTRICT panel,
                     int32_t* HWY_RESTRICT magnitude) {
   const DF df;
   const hn::RebindToSigned<DF> di;
@@ -40,8 +54,8 @@ bool PackKeysOfType(const TensorView& keys, int64_t first, int64_t count, int64_
   for (int64_t j = 0; j < count; j += kLanes) {
     const uint8_t* row[kLanes];
     for (int64_t m = 0; m < kLanes; ++m) {
-      row[m] = keys.Row(0, first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
-      FetchAhead<kType>(keys, row[m], d);
+      row[m] = keys.At(std::min(j + m, count - 1));  // past the end the last key stands in
+      keys.FetchAhead(j + m, RowBytes(kType, d));
     }
     const auto transpose = [&](int64_t i, auto&& load, int64_t width) HWY_ATTR {
       VF numbers[kLanes];
@@ -73,14 +87,24 @@ bool PackKeysOfType(const TensorView& keys, int64_t first, int64_t count, int64_
   return !hn::AllFalse(di, hn::MaskFromVec(grew));
 }
 
-bool PackKeysSimd(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel, int32_t* magnitude) {
+template <class Rows>
+bool PackKeyRows(const Rows& keys, int64_t count, int64_t d, float* panel, int32_t* magnitude) {
   bool grew = false;
-  WithType(keys.type, [&](auto type) { grew = PackKeysOfType<type>(keys, first, count, d, panel, magnitude); });
+  WithType(keys.head.type, [&](auto type) { grew = PackKeysOfType<type>(keys, count, d, panel, magnitude); });
   return grew;
 }
 
-template <DataType kType>
-bool PackValuesOfType(const TensorView& values, int64_t first, int64_t count, int64_t d, float* HWY_RESTRICT panel) {
+bool PackKeysSimd(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel, int32_t* magnitude) {
+  return PackKeyRows(RowsFrom{keys, first}, count, d, panel, magnitude);
+}
+
+bool PackListedKeysSimd(const TensorView& keys, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                        float* panel, int32_t* magnitude) {
+  return PackKeyRows(ListedRows{keys, listed}, count, d, panel, magnitude);
+}
+
+template <DataType kType, class Rows>
+bool PackValuesOfType(const Rows& values, int64_t count, int64_t d, float* HWY_RESTRICT panel) {
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const int64_t padded = PadToLanes(d);
@@ -91,8 +115,8 @@ bool PackValuesOfType(const TensorView& values, int64_t first, int64_t count, in
     hn::Store(x, df, out);
   };
   for (int64_t j = 0; j < count; ++j) {
-    const uint8_t* row = values.Row(0, first + j, 0);
-    FetchAhead<kType>(values, row, d);
+    const uint8_t* row = values.At(j);
+    values.FetchAhead(j, RowBytes(kType, d));
     float* out = panel + j * padded;
     for (int64_t i = 0; i < whole; i += n) store(RowLoader<kType>::Load(df, row, i), out + i);
     if (whole < padded) std::fill(out + whole, out + padded, 0.0F);
@@ -102,10 +126,20 @@ bool PackValuesOfType(const TensorView& values, int64_t first, int64_t count, in
   return hn::AllTrue(df, hn::Eq(spoilt, hn::Zero(df)));
 }
 
-bool PackValuesSimd(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel) {
+template <class Rows>
+bool PackValueRows(const Rows& values, int64_t count, int64_t d, float* panel) {
   bool all_finite = true;
-  WithType(values.type, [&](auto type) { all_finite = PackValuesOfType<type>(values, first, count, d, panel); });
+  WithType(values.head.type, [&](auto type) { all_finite = PackValuesOfType<type>(values, count, d, panel); });
   return all_finite;
+}
+
+bool PackValuesSimd(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel) {
+  return PackValueRows(RowsFrom{values, first}, count, d, panel);
+}
+
+bool PackListedValuesSimd(const TensorView& values, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                          float* panel) {
+  return PackValueRows(ListedRows{values, listed}, count, d, panel);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -117,7 +151,9 @@ HWY_AFTER_NAMESPACE();
 namespace topk {
 
 HWY_EXPORT(PackKeysSimd);
+HWY_EXPORT(PackListedKeysSimd);
 HWY_EXPORT(PackValuesSimd);
+HWY_EXPORT(PackListedValuesSimd);
 
 bool PackKeys(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel, int32_t* magnitude) {
   return HWY_DYNAMIC_DISPATCH(PackKeysSimd)(keys, first, count, d, panel, magnitude);
@@ -125,6 +161,16 @@ bool PackKeys(const TensorView& keys, int64_t first, int64_t count, int64_t d, f
 
 bool PackValues(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel) {
   return HWY_DYNAMIC_DISPATCH(PackValuesSimd)(values, first, count, d, panel);
+}
+
+bool PackListedKeys(const TensorView& keys, std::span<const KeyIndex> listed, int64_t count, int64_t d, float* panel,
+                    int32_t* magnitude) {
+  return HWY_DYNAMIC_DISPATCH(PackListedKeysSimd)(keys, listed, count, d, panel, magnitude);
+}
+
+bool PackListedValues(const TensorView& values, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                      float* panel) {
+  return HWY_DYNAMIC_DISPATCH(PackListedValuesSimd)(values, listed, count, d, panel);
 }
 
 }  // namespace topk

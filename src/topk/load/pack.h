@@ -3,7 +3,9 @@
 #define TOPK_SRC_LOAD_PACK_H_
 
 #include <cstdint>
+#include <span>
 
+#include "topk/attention.h"
 #include "topk/tensor.h"
 
 namespace topk {
@@ -25,10 +27,22 @@ bool PackKeys(const TensorView& keys, int64_t first, int64_t count, int64_t d, f
 bool PackKeysReference(const TensorView& keys, int64_t first, int64_t count, int64_t d, float* panel,
                        int32_t* magnitude);
 
+// The same for keys listed[0, count) in place of first + j; those that follow in `listed` are fetched ahead.
+bool PackListedKeys(const TensorView& keys, std::span<const KeyIndex> listed, int64_t count, int64_t d, float* panel,
+                    int32_t* magnitude);
+bool PackListedKeysReference(const TensorView& keys, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                             float* panel, int32_t* magnitude);
+
 // panel[j * PadToLanes(d) + i] = number i of value first + j, for i < d and j < count; zeros elsewhere up to
 // kBlockKeys rows of PadToLanes(d). Returns whether all these numbers are finite. Same conditions.
 bool PackValues(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel);
 bool PackValuesReference(const TensorView& values, int64_t first, int64_t count, int64_t d, float* panel);
+
+// The same for values listed[0, count).
+bool PackListedValues(const TensorView& values, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                      float* panel);
+bool PackListedValuesReference(const TensorView& values, std::span<const KeyIndex> listed, int64_t count, int64_t d,
+                               float* panel);
 
 }  // namespace topk
 

@@ -5,6 +5,7 @@
 
 #include <limits>
 #include <random>
+#include <vector>
 
 #include "topk/testing/aligned_array.h"
 #include "topk/testing/random_input.h"
@@ -61,6 +62,36 @@ TEST_F(PackTest, PadsValues) {
     AlignedArray<float> panel(size), expected(size);
     EXPECT_TRUE(PackValues(values.view(), 2, count, d, panel.data()));
     PackValuesReference(values.view(), 2, count, d, expected.data());
+    for (int64_t i = 0; i < size; ++i) ASSERT_EQ(panel[i], expected[i]) << i;
+  });
+}
+
+// In an order of its own, with more to fetch ahead than is packed.
+std::vector<KeyIndex> List() {
+  std::vector<KeyIndex> listed;
+  for (KeyIndex j = 0; j < 140; ++j) listed.push_back(j * 11 % 70);
+  return listed;
+}
+
+TEST_F(PackTest, TransposesListedKeys) {
+  const std::vector<KeyIndex> listed = List();
+  ForAll([&](const RandomTensor& keys, int64_t d, int64_t count) {
+    AlignedArray<float> panel(d * kBlockKeys), expected(d * kBlockKeys);
+    AlignedArray<int32_t> magnitude(PadToLanes(d)), expected_magnitude(PadToLanes(d));
+    const bool grew = PackListedKeys(keys.view(), listed, count, d, panel.data(), magnitude.data());
+    EXPECT_EQ(grew, PackListedKeysReference(keys.view(), listed, count, d, expected.data(), expected_magnitude.data()));
+    for (int64_t i = 0; i < d * kBlockKeys; ++i) ASSERT_EQ(panel[i], expected[i]) << i;
+    for (int64_t i = 0; i < d; ++i) ASSERT_EQ(magnitude[i], expected_magnitude[i]) << i;
+  });
+}
+
+TEST_F(PackTest, PadsListedValues) {
+  const std::vector<KeyIndex> listed = List();
+  ForAll([&](const RandomTensor& values, int64_t d, int64_t count) {
+    const int64_t size = kBlockKeys * PadToLanes(d);
+    AlignedArray<float> panel(size), expected(size);
+    EXPECT_TRUE(PackListedValues(values.view(), listed, count, d, panel.data()));
+    PackListedValuesReference(values.view(), listed, count, d, expected.data());
     for (int64_t i = 0; i < size; ++i) ASSERT_EQ(panel[i], expected[i]) << i;
   });
 }

@@ -1,5 +1,5 @@
-// Squares of 32-bit numbers transposed in registers. Included once per SIMD target by the kernels that turn rows of keys
-// into panels.
+// Squares of 32-bit numbers transposed in registers. Included once per SIMD target by the kernels that turn rows of
+// keys into panels.
 #if defined(TOPK_TRANSPOSE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TOPK_TRANSPOSE_INL_H_
 #undef TOPK_TRANSPOSE_INL_H_

@@ -104,9 +104,8 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
       }
       VF words[kLanes];
       for (int64_t m = 0; m < kLanes; ++m) {
-        words[m] = hn::BitCast(df, QuantizeWord(rounding, strange, [&](int64_t from) HWY_ATTR {
-                                 return load(row[m], i + from);
-                               }));
+        words[m] = hn::BitCast(
+            df, QuantizeWord(rounding, strange, [&](int64_t from) HWY_ATTR { return load(row[m], i + from); }));
       }
       TransposeSquare(words);
       const int64_t group = i / kRowChunk * kStep + i % kStep;
@@ -137,9 +136,8 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
 int32_t QuantizeRowsSimd(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
                          const float* centre, uint8_t* panel) {
   int32_t squares = 0;
-  WithType(keys.type, [&](auto type) {
-    squares = QuantizeRowsOfType<type>(keys, first, count, d, factor, centre, panel);
-  });
+  WithType(keys.type,
+           [&](auto type) { squares = QuantizeRowsOfType<type>(keys, first, count, d, factor, centre, panel); });
   return squares;
 }
 

@@ -3,7 +3,8 @@
 //
 //   n_i = round(f_i k_i) - c_i        f_i: a power of two times one g for all i; c_i: an integer
 //
-// rounded to the nearest integer, with or without a fused multiply-add, so that with x_i = q_i g / f_i, which is exact in real numbers,
+// rounded to the nearest integer, with or without a fused multiply-add, so that with x_i = q_i g / f_i, which is exact
+// in real numbers,
 //
 //   g q.k = sum_i x_i (c_i + n_i + r_i),   |r_i| <= kRowResidual
 //
@@ -38,9 +39,9 @@ inline constexpr float kLargestCentre = 0x1p16F;
 inline constexpr float kRowResidual = 0.51F;
 
 // panel: QuantizedPanelBytes(PadToRowChunks(d)) bytes, 64-byte aligned, of keys first to first + count, count <=
-// kBlockKeys; what stands for the other keys and dimensions is 0. factor, centre: f_i and c_i, |c_i| <= kLargestCentre, arrays of
-// PadToRowChunks(d) with zeros from d on, 64-byte aligned. Returns |n|^2 of the key for which it is largest, or -1 if
-// a number does not fit into int8, is infinite or NaN: the panel is then of no use. No allocation; any thread.
+// kBlockKeys; what stands for the other keys and dimensions is 0. factor, centre: f_i and c_i, |c_i| <= kLargestCentre,
+// arrays of PadToRowChunks(d) with zeros from d on, 64-byte aligned. Returns |n|^2 of the key for which it is largest,
+// or -1 if a number does not fit into int8, is infinite or NaN: the panel is then of no use. No allocation; any thread.
 int32_t QuantizeRows(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
                      const float* centre, uint8_t* panel);
 int32_t QuantizeRowsReference(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,

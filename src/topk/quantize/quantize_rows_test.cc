@@ -50,8 +50,8 @@ TEST_F(QuantizeRowsTest, IsWithinItsBoundForEveryTypeSizeAndTarget) {
           SCOPED_TRACE(std::string(target) + " type " + std::to_string(static_cast<int>(type)) + " d " +
                        std::to_string(d) + " count " + std::to_string(count));
           AlignedArray<uint8_t> panel(QuantizedPanelBytes(PadToRowChunks(d)));
-          const int32_t squares = QuantizeRows(keys.view(), 3, count, d, transform.factor.data(),
-                                               transform.centre.data(), panel.data());
+          const int32_t squares =
+              QuantizeRows(keys.view(), 3, count, d, transform.factor.data(), transform.centre.data(), panel.data());
           int32_t largest = 0;
           for (int64_t j = 0; j < kBlockKeys; ++j) {
             int32_t sum = 0;
@@ -73,8 +73,8 @@ TEST_F(QuantizeRowsTest, IsWithinItsBoundForEveryTypeSizeAndTarget) {
           }
           EXPECT_EQ(squares, largest);
           EXPECT_NEAR(squares,
-                      QuantizeRowsReference(keys.view(), 3, count, d, transform.factor.data(),
-                                            transform.centre.data(), panel.data()),
+                      QuantizeRowsReference(keys.view(), 3, count, d, transform.factor.data(), transform.centre.data(),
+                                            panel.data()),
                       2.0 * 0.02 * static_cast<double>(d * 128));  // ties may go the other way
         }
       }

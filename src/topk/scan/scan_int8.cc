@@ -130,31 +130,29 @@ HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vect
   for (int64_t first = 0; first < n_vectors; first += kVectors) {
     for (int64_t r = 0; r < rows.n_rows; r += kInt8Rows) {
       DotTile<FourDot, kInt8Rows>(rows.numbers + r * GroupsOf(d) * kGroup, rows.sums + r, vectors + first, d,
-                       [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
-                         for (int i = 0; i < kInt8Rows; ++i) {
-                           float* out = scores + (r + i) * stride + first * kMaxLanes + part;
-                           for (int v = 0; v < kVectors; ++v) {
-                             const auto scale = hn::Set(df, scales[first + v]);
-                             hn::Store(hn::Mul(hn::ConvertTo(df, dot[i][v]), scale), df, out + v * kMaxLanes);
-                           }
-                         }
-                       });
+                                  [&](int64_t part, const VI(&dot)[kInt8Rows][kVectors]) HWY_ATTR {
+                                    for (int i = 0; i < kInt8Rows; ++i) {
+                                      float* out = scores + (r + i) * stride + first * kMaxLanes + part;
+                                      for (int v = 0; v < kVectors; ++v) {
+                                        const auto scale = hn::Set(df, scales[first + v]);
+                                        hn::Store(hn::Mul(hn::ConvertTo(df, dot[i][v]), scale), df,
+                                                  out + v * kMaxLanes);
+                                      }
+                                    }
+                                  });
     }
   }
 }
 
 void ScanInt8Simd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                   const int32_t* thresholds, uint64_t* survivors) {
-  WithFourDot([&](auto dot) HWY_ATTR {
-    ScanWith<decltype(dot)>(rows, panels, n_blocks, d, thresholds, survivors);
-  });
+  WithFourDot([&](auto dot) HWY_ATTR { ScanWith<decltype(dot)>(rows, panels, n_blocks, d, thresholds, survivors); });
 }
 
 void SampleInt8Simd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
                     int64_t d, float* scores, int64_t stride) {
-  WithFourDot([&](auto dot) HWY_ATTR {
-    SampleWith<decltype(dot)>(rows, vectors, scales, n_vectors, d, scores, stride);
-  });
+  WithFourDot([&](auto dot)
+                  HWY_ATTR { SampleWith<decltype(dot)>(rows, vectors, scales, n_vectors, d, scores, stride); });
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

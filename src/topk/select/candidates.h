@@ -4,10 +4,10 @@
 // be the k-th largest s~ seen so far. k keys have s >= T - e - 2u|T|, so the k-th largest s of the row is at least
 // that, and a key with s~ < T - 2e - 8u|T| (the floor) cannot be among the k best: it is dropped for good. e may
 // grow as larger keys arrive: a dropped key's own error was bounded by the e of its time.
-// A guess may stand in for a floor that is not proven yet: keys below it are left out too, and HoldsBest tells at the end
-// whether that was right.
-// At the end keys above T + 2e + 8u|T| are in for sure; the few in between are decided by their canonical scores,
-// equal ones by the lower key. So the set is the exact one whatever the order and rounding of the scan.
+// A guess may stand in for a floor that is not proven yet: keys below it are left out too, and HoldsBest tells at the
+// end whether that was right. At the end keys above T + 2e + 8u|T| are in for sure; the few in between are decided by
+// their canonical scores, equal ones by the lower key. So the set is the exact one whatever the order and rounding of
+// the scan.
 #ifndef TOPK_SRC_SELECT_CANDIDATES_H_
 #define TOPK_SRC_SELECT_CANDIDATES_H_
 

@@ -6,8 +6,8 @@
 
 namespace topk {
 
-// The rank, from 1, in a sample of n_sample of n_keys scores of the one that should be at or below the k-th best of all:
-// the expected rank and so many of its standard deviations.
+// The rank, from 1, in a sample of n_sample of n_keys scores of the one that should be at or below the k-th best of
+// all: the expected rank and so many of its standard deviations.
 int64_t GuessRank(int64_t k, int64_t n_sample, int64_t n_keys, double deviations);
 
 }  // namespace topk

@@ -26,7 +26,8 @@ float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
 
 // A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest
-// that at least `least` reach. Fewer passes than KthLargest. Same conditions.
+// that at least `least` reach. Fewer passes than KthLargest. Same conditions, but for scores of -inf, which are hidden:
+// `count` is with them, `least` at most the number of the others.
 float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);
 
 // The keys whose bits are set, in order: bit j of survivors[b * stride], b < n_blocks, is key first_key + 64 b + j.

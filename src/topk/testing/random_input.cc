@@ -43,7 +43,7 @@ uint16_t F32ToBF16(float x) {
 }
 
 std::string Shape::Name() const {
-  constexpr const char* kMasks[] = {"none", "causal", "random", "alibi", "hidden"};
+  constexpr const char* kMasks[] = {"none", "causal", "random", "alibi", "hidden", "sequences", "sparse"};
   std::ostringstream name;
   name << "b" << n_batch << " q" << n_query << " n" << n_key << " h" << n_head << "/" << n_head_kv << " d" << d_k << "/"
        << d_v << " " << TypeName(k_type) << "/" << TypeName(v_type) << " mask " << kMasks[static_cast<int>(mask)] << " "
@@ -128,6 +128,8 @@ RandomProblem::RandomProblem(const Shape& shape, uint32_t seed)
         float bias = uniform(random) < 0.3F ? kHidden : 0.0F;
         if (shape.mask == Shape::Mask::kAlibi) bias = key > query + shape.n_key / 2 ? kHidden : -0.01F * key;
         if (shape.mask == Shape::Mask::kAllHidden) bias = kHidden;
+        if (shape.mask == Shape::Mask::kSequences) bias = (key / 50 + query) % 3 == 0 ? 0.0F : kHidden;
+        if (shape.mask == Shape::Mask::kSparse) bias = random() % 20 == 0 ? -0.25F * (key % 5) : kHidden;
         mask_f32.push_back(bias);
         mask_f16.push_back(F32ToF16(bias));
       }

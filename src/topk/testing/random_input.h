@@ -22,7 +22,15 @@ struct Shape {
   int64_t d_v = 20;
   DataType k_type = DataType::kF32;
   DataType v_type = DataType::kF32;
-  enum class Mask { kNone, kCausal, kRandom, kAlibi, kAllHidden } mask = Mask::kNone;
+  enum class Mask {
+    kNone,
+    kCausal,
+    kRandom,  // 0, and 3 of 10 keys hidden
+    kAlibi,   // biases that grow with the distance, and a slope for each head
+    kAllHidden,
+    kSequences,  // 0 for the cells of one of several sequences in a shared cache, in runs; queries take turns
+    kSparse      // 1 of 20 keys visible, with biases: trained sparse attention
+  } mask = Mask::kNone;
   DataType mask_type = DataType::kF16;
   float softcap = 0.0F;
   bool sink_logits = false;

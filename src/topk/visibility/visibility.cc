@@ -6,6 +6,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
@@ -62,7 +63,8 @@ void Summarize(const Bits* HWY_RESTRICT mask, KeyIndex end, Visibility& out) {
   }
   const Bits most = std::max(tail_largest, static_cast<Bits>(hn::GetLane(hn::MaxOfLanes(d, largest))));
   const bool all_zero = tail_magnitudes == 0 && hn::AllTrue(d, hn::Eq(magnitudes, hn::Zero(d)));
-  out.is_range = found && all_zero && out.count == out.end - out.begin;
+  out.is_zero = found && all_zero;
+  out.is_range = out.is_zero && out.count == out.end - out.begin;
   out.is_finite = most < MaskBits<Bits>::kInfinity;
 }
 
@@ -70,6 +72,36 @@ void Summarize(const Bits* HWY_RESTRICT mask, KeyIndex end, Visibility& out) {
 void SummarizeSimd(DataType type, const uint8_t* mask, KeyIndex end, Visibility& out) {
   if (type == DataType::kF16) return Summarize(reinterpret_cast<const uint16_t*>(mask), end, out);
   Summarize(reinterpret_cast<const uint32_t*>(mask), end, out);
+}
+
+template <typename Bits>
+void VisibleBits(const Bits* HWY_RESTRICT mask, int64_t count, uint64_t* HWY_RESTRICT out) {
+  const hn::ScalableTag<Bits> d;
+  const auto n = static_cast<int64_t>(hn::Lanes(d));
+  const auto hidden = hn::Set(d, MaskBits<Bits>::kHidden);
+  const auto bits_at = [&](int64_t j) HWY_ATTR {
+    uint8_t bytes[8] = {};
+    hn::StoreMaskBits(d, hn::Ne(hn::LoadU(d, mask + j), hidden), bytes);
+    uint64_t bits = 0;
+    std::memcpy(&bits, bytes, sizeof bits);
+    return bits;
+  };
+  for (; count >= kBlockKeys; count -= kBlockKeys, mask += kBlockKeys) {
+    uint64_t word = 0;
+    for (int64_t j = 0; j < kBlockKeys; j += n) word |= bits_at(j) << j;
+    *out++ = word;
+  }
+  if (count == 0) return;
+  uint64_t word = 0;
+  int64_t j = 0;
+  for (; j + n <= count; j += n) word |= bits_at(j) << j;
+  for (; j < count; ++j) word |= uint64_t{mask[j] != MaskBits<Bits>::kHidden} << j;
+  *out = word;
+}
+
+void VisibleBitsSimd(DataType type, const uint8_t* mask, int64_t count, uint64_t* bits) {
+  if (type == DataType::kF16) return VisibleBits(reinterpret_cast<const uint16_t*>(mask), count, bits);
+  VisibleBits(reinterpret_cast<const uint32_t*>(mask), count, bits);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -81,6 +113,7 @@ HWY_AFTER_NAMESPACE();
 namespace topk {
 
 HWY_EXPORT(SummarizeSimd);
+HWY_EXPORT(VisibleBitsSimd);
 
 namespace {
 
@@ -103,7 +136,7 @@ Visibility FindVisibility(DataType mask_type, const uint8_t* mask, KeyIndex end,
   if (end <= 0) return out;
   if (mask == nullptr) {
     out.end = out.count = end;
-    out.is_range = true;
+    out.is_zero = out.is_range = true;
   } else {
     HWY_DYNAMIC_DISPATCH(SummarizeSimd)(mask_type, mask, end, out);
     if (out.count == 0) return {};
@@ -114,6 +147,10 @@ Visibility FindVisibility(DataType mask_type, const uint8_t* mask, KeyIndex end,
   out.window_begin = BeginOfLast(mask_type, mask, out.end, n_window);
   out.n_competing = static_cast<KeyIndex>(out.count - n_sinks - n_window);
   return out;
+}
+
+void FindVisibleBits(DataType mask_type, const uint8_t* mask, KeyIndex begin, KeyIndex end, uint64_t* bits) {
+  HWY_DYNAMIC_DISPATCH(VisibleBitsSimd)(mask_type, mask + RowBytes(mask_type, begin), end - begin, bits);
 }
 
 }  // namespace topk

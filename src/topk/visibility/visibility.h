@@ -12,7 +12,8 @@ struct Visibility {
   KeyIndex begin = 0;  // visible keys lie in [begin, end)
   KeyIndex end = 0;
   KeyIndex count = 0;
-  bool is_range = false;      // every key of [begin, end) is visible and its mask is 0: no mask need be read
+  bool is_zero = false;       // the mask of every visible key is 0
+  bool is_range = false;      // and every key of [begin, end) is visible: no mask need be read
   bool is_finite = true;      // no visible mask is NaN or infinite
   KeyIndex sinks_end = 0;     // visible keys below it are the first min(sinks, count)
   KeyIndex window_begin = 0;  // visible keys from it on are the last min(window, count); >= sinks_end
@@ -25,6 +26,11 @@ struct Visibility {
 Visibility FindVisibility(DataType mask_type, const uint8_t* mask, KeyIndex end, int64_t sinks, int64_t window);
 Visibility FindVisibilityReference(DataType mask_type, const uint8_t* mask, KeyIndex end, int64_t sinks,
                                    int64_t window);
+
+// Bit j of bits[b]: whether key begin + 64 b + j is visible, for keys below `end`; 0 for those beyond, which are not
+// looked at. `mask` is not null; words: those of [begin, end), the last one filled up. No allocation; any thread.
+void FindVisibleBits(DataType mask_type, const uint8_t* mask, KeyIndex begin, KeyIndex end, uint64_t* bits);
+void FindVisibleBitsReference(DataType mask_type, const uint8_t* mask, KeyIndex begin, KeyIndex end, uint64_t* bits);
 
 // Whether key j of a mask row is visible.
 bool IsVisible(DataType mask_type, const uint8_t* mask, KeyIndex j);

@@ -3,6 +3,7 @@
 #include <limits>
 #include <vector>
 
+#include "topk/load/pack.h"
 #include "topk/numeric.h"
 #include "topk/visibility/visibility.h"
 
@@ -29,6 +30,7 @@ Visibility FindVisibilityReference(DataType mask_type, const uint8_t* mask, KeyI
   out.begin = visible.front();
   out.end = visible.back() + 1;
   out.count = static_cast<KeyIndex>(count);
+  out.is_zero = plain;
   out.is_range = plain && out.end - out.begin == out.count;
   const int64_t n_sinks = std::min(sinks, count);
   const int64_t n_window = std::min(window, count - n_sinks);
@@ -36,6 +38,15 @@ Visibility FindVisibilityReference(DataType mask_type, const uint8_t* mask, KeyI
   out.window_begin = n_window == 0 ? out.end : visible[count - n_window];
   out.n_competing = static_cast<KeyIndex>(count - n_sinks - n_window);
   return out;
+}
+
+void FindVisibleBitsReference(DataType mask_type, const uint8_t* mask, KeyIndex begin, KeyIndex end, uint64_t* bits) {
+  for (KeyIndex block = begin; block < end; block += kBlockKeys, ++bits) {
+    *bits = 0;
+    for (KeyIndex j = block; j < std::min<KeyIndex>(block + kBlockKeys, end); ++j) {
+      *bits |= uint64_t{IsVisible(mask_type, mask, j)} << (j - block);
+    }
+  }
 }
 
 }  // namespace topk

@@ -20,6 +20,7 @@ void ExpectSame(const Visibility& got, const Visibility& want, const std::string
   if (want.count == 0) return;
   EXPECT_EQ(got.begin, want.begin) << what;
   EXPECT_EQ(got.end, want.end) << what;
+  EXPECT_EQ(got.is_zero, want.is_zero) << what;
   EXPECT_EQ(got.is_range, want.is_range) << what;
   EXPECT_EQ(got.is_finite, want.is_finite) << what;
   EXPECT_EQ(got.sinks_end, want.sinks_end) << what;
@@ -71,6 +72,29 @@ TEST(VisibilityTest, EqualsReference) {
       }
       ExpectSame(FindVisibility(DataType::kF32, nullptr, static_cast<KeyIndex>(n), 3, 5),
                  FindVisibilityReference(DataType::kF32, nullptr, static_cast<KeyIndex>(n), 3, 5), "no mask");
+    }
+  }
+  UseSimdTarget(nullptr);
+}
+
+TEST(VisibilityTest, BitsEqualReference) {
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (int64_t n : {1, 31, 63, 64, 65, 127, 128, 200}) {
+      for (auto& [name, mask] : Masks(n)) {
+        std::vector<uint16_t> half;
+        for (float x : mask) half.push_back(testing::F32ToF16(x));
+        for (const auto& [type, data] : {std::pair(DataType::kF32, reinterpret_cast<const uint8_t*>(mask.data())),
+                                         std::pair(DataType::kF16, reinterpret_cast<const uint8_t*>(half.data()))}) {
+          for (int64_t begin : {int64_t{0}, int64_t{1}, n / 2, n}) {
+            std::vector<uint64_t> got(4, 77);
+            std::vector<uint64_t> want(4, 77);
+            FindVisibleBits(type, data, static_cast<KeyIndex>(begin), static_cast<KeyIndex>(n), got.data());
+            FindVisibleBitsReference(type, data, static_cast<KeyIndex>(begin), static_cast<KeyIndex>(n), want.data());
+            EXPECT_EQ(got, want) << name << " from " << begin << " to " << n << " on " << target;
+          }
+        }
+      }
     }
   }
   UseSimdTarget(nullptr);

@@ -1,0 +1,46 @@
+// The visible keys of a mask row as a stream of lists, so that what follows costs as much as there are visible keys.
+#ifndef TOPK_SRC_VISIBILITY_VISIBLE_KEYS_H_
+#define TOPK_SRC_VISIBILITY_VISIBLE_KEYS_H_
+
+#include <cstdint>
+#include <span>
+
+#include "topk/arena.h"
+#include "topk/attention.h"
+
+namespace topk {
+
+// Memory for one stream at a time.
+struct VisibleKeysScratch {
+  uint64_t* bits = nullptr;
+  KeyIndex* listed = nullptr;
+
+  static VisibleKeysScratch Take(Carver& carver);
+};
+
+class VisibleKeys {
+ public:
+  // The visible keys of [begin, end) under a mask row that is not null. The mask is read once, vectorised, as lists are
+  // asked for.
+  VisibleKeys(const VisibleKeysScratch& scratch, DataType mask_type, const uint8_t* mask, KeyIndex begin, KeyIndex end)
+      : scratch_(scratch), mask_type_(mask_type), mask_(mask), next_(begin), end_(end) {}
+
+  // The next keys, ascending: at least 2 * kBlockKeys, or all that are left; empty at the end. Stays as it is until
+  // the next call.
+  std::span<const KeyIndex> Peek();
+  // Passes over the first `count` of them.
+  void Skip(int64_t count) { first_ += count; }
+
+ private:
+  const VisibleKeysScratch& scratch_;
+  DataType mask_type_;
+  const uint8_t* mask_;
+  KeyIndex next_;  // the mask is read up to here
+  KeyIndex end_;
+  int64_t first_ = 0;  // listed[first_, last_) are still to come
+  int64_t last_ = 0;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_VISIBILITY_VISIBLE_KEYS_H_
