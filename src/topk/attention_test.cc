@@ -223,9 +223,11 @@ TEST_F(AttentionTest, GrowsTheBudgetToTheMassAskedFor) {
   }
 }
 
-// A problem whose rows suit the int8 scan: many queries, none of which measures its mass.
-Shape Int8Shape(int64_t n_key, int64_t d) {
-  return {.n_query = 40, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d, .d_v = 4};
+// Problems whose rows suit an int8 scan: none measures its mass. Many queries share one scan; few of more than 2,048
+// keys split the keys.
+constexpr int64_t kQueriesForInt8[] = {40, 3};
+Shape Int8Shape(int64_t n_query, int64_t n_key, int64_t d) {
+  return {.n_query = n_query, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d, .d_v = 4};
 }
 
 TEST_F(AttentionTest, Int8RulesOutNoKeyOfTheSelection) {
@@ -233,12 +235,14 @@ TEST_F(AttentionTest, Int8RulesOutNoKeyOfTheSelection) {
   for (int64_t d : {1, 24, 64, 80, 128}) {
     for (int64_t n_key : {1000, 5000}) {
       for (DataType type : {DataType::kF32, DataType::kF16}) {
-        Shape shape = Int8Shape(n_key, d);
-        shape.k_type = type;
-        shape.mask = Shape::Mask::kCausal;
-        const RandomProblem problem(shape, seed++);
-        ExpectEqualsReference(problem.input, {.k = 40}, shape.Name());
-        ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
+        for (int64_t n_query : kQueriesForInt8) {
+          Shape shape = Int8Shape(n_query, n_key, d);
+          shape.k_type = type;
+          shape.mask = Shape::Mask::kCausal;
+          const RandomProblem problem(shape, seed++);
+          ExpectEqualsReference(problem.input, {.k = 40}, shape.Name());
+          ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
+        }
       }
     }
   }
@@ -251,7 +255,7 @@ TEST_F(AttentionTest, Int8IsExactUnderMasksWithHoles) {
     for (DataType type : {DataType::kF16, DataType::kF32}) {
       for (int64_t n_key : {1000, 5000}) {
         for (bool causal : {false, true}) {
-          Shape shape = Int8Shape(n_key, 64);
+          Shape shape = Int8Shape(kQueriesForInt8[causal ? 1 : 0], n_key, 64);
           shape.mask = mask;
           shape.mask_type = type;
           RandomProblem problem(shape, seed++);
@@ -263,17 +267,19 @@ TEST_F(AttentionTest, Int8IsExactUnderMasksWithHoles) {
     }
   }
   // Keys of another sequence score far above those that the queries see.
-  Shape shape = Int8Shape(3000, 32);
-  shape.mask = Shape::Mask::kSequences;
-  RandomProblem problem(shape, seed);
-  for (int64_t query = 0; query < shape.n_query; ++query) {
-    for (int64_t i = 0; i < 3 * shape.d_k; ++i) problem.q.Set(0, query, i / shape.d_k, i % shape.d_k, 1.0F);
+  for (int64_t n_query : kQueriesForInt8) {
+    Shape shape = Int8Shape(n_query, 3000, 32);
+    shape.mask = Shape::Mask::kSequences;
+    RandomProblem problem(shape, seed);
+    for (int64_t query = 0; query < shape.n_query; ++query) {
+      for (int64_t i = 0; i < 3 * shape.d_k; ++i) problem.q.Set(0, query, i / shape.d_k, i % shape.d_k, 1.0F);
+    }
+    for (int64_t j = 0; j < shape.n_key; ++j) {
+      if (j / 50 % 3 != 0) continue;
+      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 3.0F);
+    }
+    ExpectEqualsReference(problem.input, {.k = 40}, "hidden keys with the highest scores");
   }
-  for (int64_t j = 0; j < shape.n_key; ++j) {
-    if (j / 50 % 3 != 0) continue;
-    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 3.0F);
-  }
-  ExpectEqualsReference(problem.input, {.k = 40}, "hidden keys with the highest scores");
 }
 
 TEST_F(AttentionTest, EqualsReferenceWhenFewKeysAreVisible) {
@@ -334,15 +340,17 @@ TEST_F(AttentionTest, SparseMasksSurviveNumbersThatAreNotFinite) {
 }
 
 TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
-  const Shape shape = Int8Shape(3000, 64);
   const auto expect_equal = [&](const char* what, auto&& change) {
-    RandomProblem problem(shape, 300);
-    std::mt19937 random(301);
-    std::normal_distribution<float> gaussian;
-    for (int64_t j = 0; j < shape.n_key; ++j) {
-      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, change(j, i, gaussian(random)));
+    for (int64_t n_query : kQueriesForInt8) {
+      const Shape shape = Int8Shape(n_query, 3000, 64);
+      RandomProblem problem(shape, 300);
+      std::mt19937 random(301);
+      std::normal_distribution<float> gaussian;
+      for (int64_t j = 0; j < shape.n_key; ++j) {
+        for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, change(j, i, gaussian(random)));
+      }
+      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " " + what);
     }
-    ExpectEqualsReference(problem.input, {.k = 50}, what);
   };
   expect_equal("huge biases", [](int64_t, int64_t i, float x) { return x + (i % 5 == 0 ? 3000.0F : 0.0F); });
   expect_equal("outlier channels", [](int64_t, int64_t i, float x) { return i < 2 ? 200.0F * x : x; });
@@ -362,19 +370,21 @@ TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
 
 // Keys that nobody sees are quantised with the others.
 TEST_F(AttentionTest, Int8IsExactBesideHiddenKeysOfAnySize) {
-  Shape shape = Int8Shape(2000, 32);
-  shape.mask = Shape::Mask::kCausal;
-  for (float hidden : {kNan, kInf, 3e38F, 1e20F, 1000.0F}) {
-    RandomProblem problem(shape, 500);
-    for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, shape.n_key - 1, 0, i, hidden);
-    problem.input.n_query -= 1;  // the last one alone sees that key
-    problem.input.causal = false;
-    ExpectEqualsReference(problem.input, {.k = 30}, std::to_string(hidden) + " is hidden");
+  for (int64_t n_query : kQueriesForInt8) {
+    Shape shape = Int8Shape(n_query, 2500, 32);
+    shape.mask = Shape::Mask::kCausal;
+    for (float hidden : {kNan, kInf, 3e38F, 1e20F, 1000.0F}) {
+      RandomProblem problem(shape, 500);
+      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, shape.n_key - 1, 0, i, hidden);
+      problem.input.n_query -= 1;  // the last one alone sees that key
+      problem.input.causal = false;
+      ExpectEqualsReference(problem.input, {.k = 30}, std::to_string(hidden) + " is hidden");
+    }
   }
 }
 
 TEST_F(AttentionTest, Int8IsExactForHardQueries) {
-  const Shape shape = Int8Shape(2000, 32);
+  const Shape shape = Int8Shape(40, 2500, 32);
   RandomProblem problem(shape, 400);
   for (int64_t i = 0; i < shape.d_k; ++i) {
     problem.q.Set(0, 0, 0, i, 0.0F);
@@ -384,9 +394,12 @@ TEST_F(AttentionTest, Int8IsExactForHardQueries) {
   }
   problem.q.Set(0, 4, 0, 3, kInf);
   problem.q.Set(0, 5, 0, 3, kNan);
-  ExpectEqualsReference(problem.input, {.k = 30}, "hard queries");
-  problem.input.scale = -problem.input.scale;
-  ExpectEqualsReference(problem.input, {.k = 30, .temperature = 0.3F}, "negative scale");
+  for (int64_t n_query : {40, 6, 1}) {  // the first ones
+    problem.input.n_query = n_query;
+    ExpectEqualsReference(problem.input, {.k = 30}, "hard queries");
+    problem.input.scale = -problem.input.scale;
+    ExpectEqualsReference(problem.input, {.k = 30, .temperature = 0.3F}, "negative scale");
+  }
 }
 
 // Ties, in number and in order: the lowest keys win.
