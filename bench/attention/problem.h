@@ -19,8 +19,8 @@ struct Cache {
       nullptr;  // [n_key, d, n_head_kv]: what is kept without flash attention; null if quantised
 };
 
-// Gaussian numbers, the same for the same case. For q8_0 that is also what a cache of llama.cpp holds, which rotates
-// keys with a Hadamard matrix before it quantises them.
+// The numbers of the case's inputs, or Gaussian ones, the same for the same case. For q8_0 that is also what a cache of
+// llama.cpp holds, which rotates keys with a Hadamard matrix before it quantises them.
 class Problem {
  public:
   // Enough copies of K and V that all K together fill cold_bytes; one in prefill, which computes long enough on its K
@@ -34,6 +34,8 @@ class Problem {
   std::vector<Cache> caches;        // equal numbers in each
 
  private:
+  // The query, and the first of the caches.
+  void FillTensors();
   void FillMasks();
 
   ggml_context_ptr context_;

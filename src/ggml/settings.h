@@ -1,13 +1,16 @@
 // The plugin's settings: one topk::TopKOptions for all layers, and what differs from it in single layers.
 //
 // Their text form, as in TOPK_ATTENTION="k=256,sinks=4,dense_layers=2,k@4=1024,window@6-9=128", is a list of name=value
-// separated by commas; blanks around an item are ignored. A name is one of topk::OptionFields() or "dense_layers".
-// "name@N" and "name@A-B" set it for layer N and for the layers A to B; they win over a plain name wherever they stand.
-// Of two items that set the same thing the later wins.
+// separated by commas; blanks around an item are ignored. A name is one of SettingFields(). For those that are
+// topk::OptionFields(), "name@N" and "name@A-B" set it for layer N and for the layers A to B; they win over a plain
+// name wherever they stand. "record@N=FILE" has the inputs of layer N saved (recorder.h). Of two items that set the
+// same thing the later wins.
 #ifndef QWEN_INFER_SRC_GGML_SETTINGS_H_
 #define QWEN_INFER_SRC_GGML_SETTINGS_H_
 
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +47,12 @@ struct LayerOverride {
 struct Settings {
   topk::TopKOptions options = DefaultOptions();
   // Layers below this one keep all keys.
-  int dense_layers = 0;
+  int64_t dense_layers = 0;
+  // Files for the inputs of layers, by layer: of the first pass of record_queries queries over record_keys keys or
+  // more.
+  std::map<int, std::string> recordings;
+  int64_t record_queries = 512;  // as many as llama.cpp computes at once by default
+  int64_t record_keys = 1;
   // Applied in order. ParseSettings has checked that each of them parses.
   std::vector<LayerOverride> overrides;
 
@@ -66,6 +74,9 @@ topk::Status ParseSetting(std::string_view item, Settings& settings);
 
 // The text form of all settings; ParseSettings reads it back.
 std::string FormatSettings(const Settings& settings);
+
+// The settings that take a plain name: topk's, then the plugin's own. Static storage; safe from any thread.
+std::span<const topk::OptionField> SettingFields();
 
 // The allowed names with type, range, default and a sentence each; several lines, without a final newline.
 std::string SettingsHelp();

@@ -25,10 +25,13 @@ void State::set_last_error(std::string message) {
   last_error_ = std::move(message);
 }
 
-void State::set_settings(Settings settings) {
+topk::Status State::set_settings(Settings settings) {
+  if (topk::Status status = CheckRecordings(settings); !status.ok()) return status;
   auto next = std::make_shared<const Settings>(std::move(settings));
   const std::lock_guard lock(mutex_);
   settings_ = std::move(next);
+  recorder_.Reset();
+  return {};
 }
 
 }  // namespace qwen_infer

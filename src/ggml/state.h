@@ -7,8 +7,10 @@
 #include <mutex>
 #include <string>
 
+#include "recorder.h"
 #include "settings.h"
 #include "statistics.h"
+#include "topk/status.h"
 
 namespace qwen_infer {
 
@@ -19,7 +21,8 @@ class State {
 
   // The settings as they are now; a computation that has begun keeps those that it began with.
   std::shared_ptr<const Settings> settings() const;
-  void set_settings(Settings settings);
+  // Takes settings that are valid. Refuses, changing nothing, those that want recordings where none can be written.
+  topk::Status set_settings(Settings settings);
 
   // Why the last computation that failed did; empty if none has.
   std::string last_error() const;
@@ -30,12 +33,14 @@ class State {
   std::atomic<bool> any_attention = false;
 
   StatisticsBook& statistics() { return statistics_; }
+  Recorder& recorder() { return recorder_; }
 
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
   std::string last_error_;
   StatisticsBook statistics_;
+  Recorder recorder_;
 };
 
 }  // namespace qwen_infer
