@@ -17,7 +17,10 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
   output.out = OutputOf(op);
   output.statistics = &call;
   topk::Status status = state.recorder().Record(input, layer, settings);
-  if (status.ok()) status = topk::Attention(input, settings.ForLayer(layer, input.n_key), output, executor);
+  if (status.ok()) {
+    const int64_t crossover = state.MeasuredCrossover(input.d_k, input.n_query);
+    status = topk::Attention(input, settings.ForLayer(layer, input.n_key, crossover), output, executor);
+  }
   if (!status.ok()) {
     const std::string where =
         layer == kUnknownLayer ? "attention outside the layers" : "layer " + std::to_string(layer);

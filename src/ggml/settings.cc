@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "crossover.h"
+
 namespace qwen_infer {
 namespace {
 
@@ -13,6 +15,9 @@ using topk::InvalidArgument;
 using topk::Status;
 
 constexpr std::string_view kRecord = "record";
+constexpr std::string_view kCrossover = "crossover";
+constexpr std::string_view kAuto = "auto";
+constexpr std::string_view kCrossoverRange = "auto or 0 to 1073741824";  // auto, or what topk allows
 // topk's own upper limit of k.
 constexpr int64_t kMaxBudget = int64_t{1} << 30;
 
@@ -89,11 +94,21 @@ Status AddRecording(const LayerOverride& item, Settings& settings) {
   return {};
 }
 
-void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options) {
+// Sets an option of topk's; the crossover may be "auto", too.
+Status SetOption(std::string_view name, std::string_view value, topk::TopKOptions& options, bool& auto_crossover) {
+  if (name != kCrossover) return topk::SetOption(options, name, value);
+  auto_crossover = value == kAuto;
+  if (auto_crossover || topk::SetOption(options, name, value).ok()) return {};
+  std::string message = "crossover=";
+  return InvalidArgument(message.append(value).append(" is not allowed: crossover is ").append(kCrossoverRange));
+}
+
+void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options,
+                    bool& auto_crossover) {
   for (const LayerOverride& item : overrides) {
     if (layer < item.first || layer > item.last) continue;
     // Parsed before, so it can't fail; if it did, the layer would keep the plain value.
-    static_cast<void>(topk::SetOption(options, item.name, item.value).ok());
+    static_cast<void>(SetOption(item.name, item.value, options, auto_crossover).ok());
   }
 }
 
@@ -129,7 +144,8 @@ Status Settings::Validate() const {
   for (const LayerOverride& item : overrides) {
     for (const int layer : {item.first, item.last, item.last + 1}) {
       topk::TopKOptions of_layer = options;
-      ApplyOverrides(overrides, layer, of_layer);
+      bool of_layer_auto = auto_crossover;
+      ApplyOverrides(overrides, layer, of_layer, of_layer_auto);
       if (Status status = of_layer.Validate(); !status.ok()) {
         std::string message = "layer ";
         return InvalidArgument(message.append(std::to_string(layer)).append(": ").append(status.message()));
@@ -139,9 +155,11 @@ Status Settings::Validate() const {
   return {};
 }
 
-topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key) const {
+topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key, int64_t measured_crossover) const {
   topk::TopKOptions of_layer = options;
-  ApplyOverrides(overrides, layer, of_layer);
+  bool of_layer_auto = auto_crossover;
+  ApplyOverrides(overrides, layer, of_layer, of_layer_auto);
+  if (of_layer_auto) of_layer.crossover = CrossoverForBudget(measured_crossover, of_layer.k);
   if (layer >= 0 && layer < dense_layers) {
     of_layer.k = std::clamp<int64_t>(n_key, 1, kMaxBudget);
     of_layer.min_mass = 0.0F;
@@ -174,13 +192,19 @@ Status ParseSetting(std::string_view item, Settings& settings) {
   if (name == kRecord && at == std::string_view::npos) {
     return InvalidArgument("which layer is missing: record@N=FILE");
   }
-  if (at == std::string_view::npos) return topk::SetOption(settings.options, name, value);
+  if (at == std::string_view::npos) {
+    bool auto_crossover = settings.auto_crossover;
+    Status status = SetOption(name, value, settings.options, auto_crossover);
+    if (status.ok()) settings.auto_crossover = auto_crossover;
+    return status;
+  }
 
   LayerOverride layers{0, 0, std::string(name), std::string(value)};
   if (Status status = ParseLayers(Trim(key.substr(at + 1)), layers); !status.ok()) return status;
   if (name == kRecord) return AddRecording(layers, settings);
   topk::TopKOptions scratch;
-  if (Status status = topk::SetOption(scratch, name, value); !status.ok()) return status;
+  bool scratch_auto = false;
+  if (Status status = SetOption(name, value, scratch, scratch_auto); !status.ok()) return status;
   settings.overrides.push_back(std::move(layers));
   return {};
 }
@@ -207,6 +231,10 @@ Status ParseSettings(std::string_view text, Settings& settings) {
 
 std::string FormatSettings(const Settings& settings) {
   std::string text = topk::FormatOptions(settings.options);
+  if (settings.auto_crossover) {
+    const std::string number = "crossover=" + std::to_string(settings.options.crossover);
+    text.replace(text.find(number), number.size(), "crossover=auto");
+  }
   for (const OwnField& own : kOwnFields) {
     text.append(",").append(own.field.name).append("=").append(std::to_string(settings.*own.member));
   }
@@ -225,6 +253,11 @@ std::span<const topk::OptionField> SettingFields() {
   static const std::vector<topk::OptionField> kFields = [] {
     const std::span<const topk::OptionField> options = topk::OptionFields();
     std::vector<topk::OptionField> fields(options.begin(), options.end());
+    for (topk::OptionField& field : fields) {
+      if (field.name != kCrossover) continue;
+      field.type = "auto|N";
+      field.range = kCrossoverRange;
+    }
     for (const OwnField& own : kOwnFields) fields.push_back(own.field);
     return fields;
   }();

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "crossover.h"
 #include "recorder.h"
 #include "settings.h"
 #include "statistics.h"
@@ -32,6 +33,10 @@ class State {
   std::atomic<bool> any_context = false;
   std::atomic<bool> any_attention = false;
 
+  // The crossover of this machine for such calls; the default before the first settings were taken, which is when the
+  // user's file is read, once.
+  int64_t MeasuredCrossover(int64_t head_size, int64_t n_query) const;
+
   StatisticsBook& statistics() { return statistics_; }
   Recorder& recorder() { return recorder_; }
 
@@ -41,6 +46,8 @@ class State {
   std::string last_error_;
   StatisticsBook statistics_;
   Recorder recorder_;
+  std::once_flag crossovers_loaded_;
+  CrossoverTable crossovers_;
 };
 
 }  // namespace qwen_infer
