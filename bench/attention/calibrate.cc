@@ -32,7 +32,8 @@ constexpr int64_t kMostColdBytes = int64_t{128} << 20;
 
 topk::TensorView ViewOf(const ggml_tensor& tensor, int64_t first_token) {
   return {static_cast<const uint8_t*>(tensor.data) + first_token * static_cast<int64_t>(tensor.nb[2]),
-          *DataTypeOf(tensor.type), static_cast<int64_t>(tensor.nb[2]), static_cast<int64_t>(tensor.nb[1]), 0};
+          DataTypeOf(tensor.type).value_or(topk::DataType::kF16), static_cast<int64_t>(tensor.nb[2]),
+          static_cast<int64_t>(tensor.nb[1]), 0};
 }
 
 // One head size and number of queries, with any number of keys up to the most.

@@ -4,7 +4,6 @@
 #include <stdlib.h>  // mkdtemp
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -17,6 +16,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint16_t kHidden = 0xFC00;  // -inf in f16
+
+std::vector<float> NumbersOf(const ggml_tensor& tensor) {
+  const auto* numbers = static_cast<const float*>(tensor.data);
+  return {numbers, numbers + ggml_nelements(&tensor)};
+}
 
 class InputsTest : public testing::Test {
  protected:
@@ -81,12 +85,13 @@ TEST_F(InputsTest, ProblemsHoldTheLastQueriesAndAllKeysInUse) {
   ASSERT_EQ(Read(cases).message(), "");
   const Problem decode(cases[0], 0);
   const Problem prefill(cases[1], 0);
-  EXPECT_EQ(std::memcmp(decode.q->data, q_.data() + 16, 8 * sizeof(float)), 0);
-  EXPECT_EQ(std::memcmp(prefill.q->data, q_.data(), 24 * sizeof(float)), 0);
+  EXPECT_EQ(NumbersOf(*decode.q), std::vector<float>(q_.begin() + 16, q_.end()));
+  EXPECT_EQ(NumbersOf(*prefill.q), q_);
+  const std::vector<float> in_use(k_.begin(), k_.begin() + 20);
   for (const Problem* problem : {&decode, &prefill}) {
     EXPECT_EQ(problem->caches[0].k->ne[2], 5);
-    EXPECT_EQ(std::memcmp(problem->caches[0].k->data, k_.data(), 20 * sizeof(float)), 0);
-    EXPECT_EQ(std::memcmp(problem->caches[0].v->data, k_.data(), 20 * sizeof(float)), 0);
+    EXPECT_EQ(NumbersOf(*problem->caches[0].k), in_use);
+    EXPECT_EQ(NumbersOf(*problem->caches[0].v), in_use);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <new>
 #include <random>
+#include <utility>
 
 #include "attention/inputs.h"
 
@@ -50,7 +51,7 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 
 }  // namespace
 
-Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
+Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
   // Tiny caches stay in the processor's however many copies there are within reason.

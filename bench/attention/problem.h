@@ -25,7 +25,7 @@ class Problem {
  public:
   // Enough copies of K and V that all K together fill cold_bytes; one in prefill, which computes long enough on its K
   // for that to be warm in practice, too.
-  Problem(const Case& shape, int64_t cold_bytes);
+  Problem(Case shape, int64_t cold_bytes);
 
   const Case the_case;
   ggml_tensor* q = nullptr;         // f32 [d, n_head, n_query]

@@ -23,7 +23,7 @@ using topk::InvalidArgument;
 using topk::Status;
 
 constexpr const char* kArchitectureKey = "general.architecture";
-constexpr std::string_view kArchitecture = "topk-attention-inputs";
+constexpr const char* kArchitecture = "topk-attention-inputs";
 constexpr const char* kLayerKey = "topk.layer";
 constexpr const char* kScaleKey = "topk.scale";
 constexpr const char* kSoftcapKey = "topk.softcap";
@@ -49,7 +49,7 @@ class Writer {
     for (int64_t i3 = 0; i3 < ne[3]; ++i3) {
       for (int64_t i2 = 0; i2 < ne[2]; ++i2) {
         for (int64_t i1 = 0; i1 < ne[1]; ++i1) {
-          data_.append(static_cast<const char*>(static_cast<const void*>(row(i1, i2, i3))), row_bytes);
+          data_.append(reinterpret_cast<const char*>(row(i1, i2, i3)), row_bytes);
         }
       }
     }
@@ -71,7 +71,7 @@ class Writer {
 // A file that is being read. All functions refuse what is missing or of another kind.
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path) {}
+  explicit Reader(std::string path) : path_(std::move(path)) {}
 
   Status Open() {
     std::error_code error;
@@ -83,7 +83,7 @@ class Reader {
     descriptions_.reset(descriptions);
     if (gguf_ == nullptr) return Refuse("it is no GGUF file, or a damaged one");
     const int64_t key = Find(kArchitectureKey, GGUF_TYPE_STRING);
-    if (key < 0 || gguf_get_val_str(gguf_.get(), key) != kArchitecture) {
+    if (key < 0 || std::string_view(gguf_get_val_str(gguf_.get(), key)) != kArchitecture) {
       return Refuse("it holds no inputs of attention; TOPK_ATTENTION=record@N=FILE writes such a file");
     }
     return {};
@@ -127,7 +127,7 @@ class Reader {
     if (out == nullptr) return Refuse("there is no memory for its " + std::to_string(bytes) + " bytes");
     std::ifstream file(path_, std::ios::binary);
     file.seekg(static_cast<std::streamoff>(begin));
-    file.read(static_cast<char*>(static_cast<void*>(out.get())), static_cast<std::streamsize>(bytes));
+    file.read(reinterpret_cast<char*>(out.get()), static_cast<std::streamsize>(bytes));
     return file ? Status() : Refuse("it cannot be read");
   }
   size_t OffsetOf(const ggml_tensor& tensor) const {
@@ -196,8 +196,8 @@ std::string WhyNoInputs(const Tensors& tensors) {
 }
 
 topk::TensorView ViewOf(const ggml_tensor& tensor, const uint8_t* data) {
-  return {data, *DataTypeOf(tensor.type), static_cast<int64_t>(tensor.nb[2]), static_cast<int64_t>(tensor.nb[1]),
-          static_cast<int64_t>(tensor.nb[3])};
+  return {data, DataTypeOf(tensor.type).value_or(topk::DataType::kF32), static_cast<int64_t>(tensor.nb[2]),
+          static_cast<int64_t>(tensor.nb[1]), static_cast<int64_t>(tensor.nb[3])};
 }
 
 bool IsHidden(const uint8_t* mask_number) {
@@ -211,7 +211,7 @@ bool IsHidden(const uint8_t* mask_number) {
 
 Status WriteRecording(const topk::AttentionInput& input, int layer, const std::string& path) {
   Writer writer;
-  gguf_set_val_str(writer.gguf(), kArchitectureKey, kArchitecture.data());
+  gguf_set_val_str(writer.gguf(), kArchitectureKey, kArchitecture);
   gguf_set_val_i32(writer.gguf(), kLayerKey, layer);
   gguf_set_val_f32(writer.gguf(), kScaleKey, input.scale);
   gguf_set_val_f32(writer.gguf(), kSoftcapKey, input.softcap);
@@ -284,7 +284,7 @@ Status ReadRecording(const std::string& path, Recording& out) {
                   static_cast<int64_t>(mask->nb[3])};
   }
   if (tensors.sink_logits != nullptr) {
-    input.sink_logits = static_cast<const float*>(static_cast<const void*>(data_of(tensors.sink_logits)));
+    input.sink_logits = reinterpret_cast<const float*>(data_of(tensors.sink_logits));
   }
   out = std::move(read);
   return {};
