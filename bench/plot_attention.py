@@ -32,6 +32,8 @@ def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         queries = "decode" if row["queries"] == 1 else f"{row['queries']} queries"
         title = f"{queries}, {row['heads']}/{row['heads_kv']} heads, d = {row['head_size']}, {row['type']}"
+        if row.get("inputs", "gaussian") != "gaussian":
+            title += f", {row['inputs']}"
         panels.setdefault(title, []).append(row)
     return panels
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "atomic_file.h"
+#include "attention/inputs.h"
 #include "attention/options.h"
 #include "attention/report.h"
 #include "attention/run.h"
@@ -48,7 +49,8 @@ void PrintHelp() {
          "with the exact set; a difference ends the run with exit code 1. Ratios are of times taken one after\n"
          "the other. The roofline says what is left to gain: 100 % is the speed at which K can be read at all\n"
          "(1 query), or at which the scan's multiply-adds run from the nearest cache (more).\n"
-         "K, V and q are Gaussian, without the outliers of real layers, which let more keys through the int8 scan.\n"
+         "K, V and q are Gaussian, without the outliers of real layers, which let more keys through the int8 scan;\n"
+         "with --inputs they are those of a model. bench/record_inputs.py makes such files.\n"
          "\n"
          "flags (names with underscores or dashes):\n"
       << attention_bench::FlagHelp()
@@ -83,8 +85,8 @@ Conditions ConditionsOf(const Options& options, const CpuBackend& cpu) {
 }
 
 // Prints each line of the table when it is there.
-std::vector<Row> RunCases(const CpuBackend& cpu, const Options& options, const std::atomic<bool>& stop) {
-  const std::vector<Case> cases = CasesOf(options);
+std::vector<Row> RunCases(const CpuBackend& cpu, const std::vector<Case>& cases, const Options& options,
+                          const std::atomic<bool>& stop) {
   std::vector<Row> rows;
   for (const Case& the_case : cases) {
     const std::string where =
@@ -94,6 +96,12 @@ std::vector<Row> RunCases(const CpuBackend& cpu, const Options& options, const s
     std::cout << MarkdownLine(rows.back()) << std::flush;
   }
   return rows;
+}
+
+topk::Status FindCases(const Options& options, std::vector<Case>& cases) {
+  if (!options.inputs.empty()) return RecordedCases(options, cases);
+  cases = CasesOf(options);
+  return {};
 }
 
 topk::Status CheckFiles(const Options& options) {
@@ -134,6 +142,8 @@ int RunBenchAttention(Arguments arguments) {
   Options options;
   topk::Status status = ParseOptions(arguments, options);
   if (status.ok()) status = CheckFiles(options);
+  std::vector<Case> cases;
+  if (status.ok()) status = FindCases(options, cases);
   if (!status.ok()) {
     PrintError(status.message());
     std::cerr << "See qwen-infer bench-attention --help\n";
@@ -145,7 +155,7 @@ int RunBenchAttention(Arguments arguments) {
     const CpuBackend cpu(options.threads);
     const Conditions conditions = ConditionsOf(options, cpu);
     std::cout << MarkdownHead(conditions) << std::flush;
-    const std::vector<Row> rows = RunCases(cpu, options, stop);
+    const std::vector<Row> rows = RunCases(cpu, cases, options, stop);
     status = WriteFiles(options, conditions, rows);
   } catch (const Interrupted&) {
     std::cerr << "interrupted: no files were written\n";

@@ -59,14 +59,7 @@ std::vector<Flag> MakeFlags() {
                    .range = "",
                    .default_value = "",
                    .sentence = "attend to the k best keys of each query only; turns flash attention on"});
-  for (const topk::OptionField& field : topk::OptionFields()) flags.push_back(FlagOfField(field));
-  flags.push_back({.kind = Kind::kSetting,
-                   .name = std::string(kPrefix) + "_dense_layers",
-                   .setting = "dense_layers",
-                   .value_name = "N",
-                   .range = "0 to " + std::to_string(kMaxLayer + 1),
-                   .default_value = DefaultValue("dense_layers"),
-                   .sentence = "the first N layers keep full attention"});
+  for (const topk::OptionField& field : SettingFields()) flags.push_back(FlagOfField(field));
   flags.push_back({.kind = Kind::kLayers,
                    .name = std::string(kPrefix) + "_layers",
                    .setting = "",

@@ -1,8 +1,8 @@
 // The command line of every subcommand: our flags are taken out, everything else is llama.cpp's.
 //
 //   --use_top_k_attention                    without it, the run is plain llama.cpp
-//   --top_k_attention_<name> VALUE           one for each of topk::OptionFields() and for dense_layers; on/off fields
-//   --top_k_attention_[no_]<name>            are switches
+//   --top_k_attention_<name> VALUE           one for each of SettingFields(); on/off fields are
+//   --top_k_attention_[no_]<name>            switches
 //   --top_k_attention_layers NAME@A-B=VALUE  settings of single layers, comma-separated, as the plugin's string has
 //   them
 //   --top_k_attention_stats FILE.json        statistics and timings of the run

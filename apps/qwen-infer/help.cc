@@ -60,6 +60,7 @@ std::string TopKHelp() {
       "\n"
       "  no_fallback is a check of your configuration: a pass in which k covers every key, so that nothing can be\n"
       "  saved, fails. The warm-up pass of two tokens is skipped then, because it could not but fail.\n"
+      "  record@N=FILE in --top_k_attention_layers saves q, K, V and mask of layer N for qwen-infer bench-attention.\n"
       "\n"
       "recommended settings:\n";
   text +=

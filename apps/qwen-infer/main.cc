@@ -22,12 +22,13 @@ struct Subcommand {
   int (*run)(Arguments);
 };
 
-constexpr std::array<Subcommand, 7> kSubcommands = {{
+constexpr std::array<Subcommand, 8> kSubcommands = {{
     {"complete", "continue a prompt or a file; answer it if the model has a chat template", RunComplete},
     {"chat", "talk to the model in the terminal", RunChat},
     {"serve", "OpenAI-compatible HTTP server on this machine, with live statistics", RunServe},
     {"bench", "measure tokens per second", RunBench},
     {"bench-attention", "time attention alone, llama.cpp's and ours, without a model", RunBenchAttention},
+    {"calibrate", "measure once from how many keys on top-k attention is faster here", RunCalibrate},
     {"perplexity", "measure how well the model predicts a text", RunPerplexity},
     {"quantize", "write a smaller copy of a model file", RunQuantize},
 }};
@@ -55,8 +56,9 @@ void PrintHelp(std::ostream& out) {
          "  qwen-infer bench -m model.gguf -d 8192 --use_top_k_attention\n"
          "  qwen-infer bench -m model.gguf -d 8192 -fa 1\n"
          "\n"
-         "Every subcommand but bench-attention takes all flags of the llama.cpp tool that it runs, and without\n"
-         "--use_top_k_attention it does what that tool does. qwen-infer SUBCOMMAND --help lists the flags, ours "
+         "Every subcommand but bench-attention and calibrate takes all flags of the llama.cpp tool that it runs, and\n"
+         "without --use_top_k_attention it does what that tool does. qwen-infer SUBCOMMAND --help lists the flags, "
+         "ours "
          "first.\n"
          "\n"
          "Exit codes: 0 done; 1 failed, and mistakes in llama.cpp's own flags; 2 mistakes in the subcommand or our "

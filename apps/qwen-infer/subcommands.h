@@ -14,6 +14,7 @@ int RunChat(Arguments arguments);
 int RunServe(Arguments arguments);
 int RunBench(Arguments arguments);
 int RunBenchAttention(Arguments arguments);
+int RunCalibrate(Arguments arguments);
 int RunPerplexity(Arguments arguments);
 int RunQuantize(Arguments arguments);
 

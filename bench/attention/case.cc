@@ -1,11 +1,21 @@
 #include "attention/case.h"
 
+#include <cmath>
+
+#include "attention/inputs.h"
+
 namespace qwen_infer::attention_bench {
+
+float Case::Scale() const {
+  return inputs != nullptr ? inputs->recording.input.scale : 1.0F / std::sqrt(static_cast<float>(heads.d));
+}
+
+std::string Case::InputsName() const { return inputs != nullptr ? inputs->name : "gaussian"; }
 
 std::string Case::Name() const {
   return std::to_string(n_query) + (n_query == 1 ? " query, " : " queries, ") + std::to_string(n_key) +
          " keys, heads " + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) + ":" +
-         std::to_string(heads.d) + ", " + ggml_type_name(type);
+         std::to_string(heads.d) + ", " + ggml_type_name(type) + (inputs != nullptr ? ", " + inputs->name : "");
 }
 
 std::string_view NameOf(Method method) {

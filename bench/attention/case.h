@@ -6,10 +6,13 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace qwen_infer::attention_bench {
+
+struct Inputs;  // inputs.h
 
 struct HeadShape {
   int64_t n_head = 0;     // query heads, a multiple of n_head_kv
@@ -23,6 +26,7 @@ struct Case {
   ggml_type type = GGML_TYPE_F16;  // of K and V
   int64_t n_query = 0;
   int64_t n_key = 0;
+  std::shared_ptr<const Inputs> inputs = nullptr;  // null: Gaussian numbers
 
   bool IsDecode() const { return n_query == 1; }
   int64_t Rows() const { return n_query * heads.n_head; }
@@ -30,7 +34,11 @@ struct Case {
   int64_t KeyBytes() const { return static_cast<int64_t>(ggml_row_size(type, heads.d)) * heads.n_head_kv * n_key; }
   // Query-key pairs that the mask leaves, over all heads.
   int64_t VisiblePairs() const { return heads.n_head * (n_query * n_key - n_query * (n_query - 1) / 2); }
-  // "1 query, 4096 keys, heads 14:2:64, f16".
+  // Of scores: that of the inputs, or 1 / sqrt(d).
+  float Scale() const;
+  // "gaussian", or the name of the inputs' file.
+  std::string InputsName() const;
+  // "1 query, 4096 keys, heads 14:2:64, f16", then the recorded inputs.
   std::string Name() const;
 };
 

@@ -17,20 +17,26 @@ class Stopwatch {
 
 }  // namespace
 
+double SecondsPerCall(double least_seconds, const std::atomic<bool>& stop, const std::function<void()>& run) {
+  const Stopwatch stopwatch;
+  int64_t calls = 0;
+  do {
+    if (stop) throw Interrupted();
+    run();
+    ++calls;
+  } while (stopwatch.Seconds() < least_seconds);
+  return stopwatch.Seconds() / static_cast<double>(calls);
+}
+
 Times Measure(const Contest& contest, const std::vector<YardstickRun>& yardsticks, const Options& options,
               const std::atomic<bool>& stop) {
   const size_t n_copies = contest.problem().caches.size();
   size_t copy = 0;  // goes on from one method to the next, which so finds a cache that was not used for long
   const auto seconds_per_call = [&](const std::function<void(size_t)>& run) {
-    const Stopwatch stopwatch;
-    int64_t calls = 0;
-    do {
-      if (stop) throw Interrupted();
+    return SecondsPerCall(options.seconds, stop, [&] {
       run(copy);
       copy = (copy + 1) % n_copies;
-      ++calls;
-    } while (stopwatch.Seconds() < options.seconds);
-    return stopwatch.Seconds() / static_cast<double>(calls);
+    });
   };
   Times times;
   for (int round = 0; round < options.repeat; ++round) {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <vector>
 
 #include "attention/case.h"
@@ -14,6 +15,9 @@ namespace qwen_infer::attention_bench {
 
 // Thrown between two calls once the user has asked to stop.
 struct Interrupted {};
+
+// Runs once, and on until so much time has passed; of a run. Throws Interrupted between two runs once `stop` is set.
+double SecondsPerCall(double least_seconds, const std::atomic<bool>& stop, const std::function<void()>& run);
 
 // By round; empty for what was not run.
 struct Times {

@@ -88,6 +88,9 @@ constexpr Flag kFlags[] = {
      [](std::string_view v, Options& o) { return ReadList(v, ReadCount, o.queries); }},
     {"types", "LIST", "a list of f32, f16, bf16 and q8_0", "f16", "types of K and V",
      [](std::string_view v, Options& o) { return ReadList(v, ReadType, o.types); }},
+    {"inputs", "FILES", "a list of file names", "",
+     "recorded q, K and V (bench/record_inputs.py), which say shapes, keys and types",
+     [](std::string_view v, Options& o) { return ReadList(v, ReadPath, o.inputs); }},
     {"k", "N", "an integer from 1 to 16777216", "256", "keys kept per query and head",
      [](std::string_view v, Options& o) { return ReadCount(v, o.k); }},
     {"threads", "N", "an integer from 1 to 1024, or cores", "cores", "threads of every method",
@@ -157,6 +160,23 @@ topk::Status CheckTogether(const Options& options) {
   return {};
 }
 
+// Recordings say what the tensors are like.
+constexpr std::string_view kSaidByInputs[] = {"shapes", "keys", "types"};
+
+topk::Status LeaveTensorsToInputs(std::span<const std::string_view> given, Options& options) {
+  for (const std::string_view name : kSaidByInputs) {
+    if (std::find(given.begin(), given.end(), name) != given.end()) {
+      return topk::InvalidArgument("--" + std::string(name) +
+                                   " is said by the files of --inputs: leave one of the two out");
+    }
+    options.text.erase(std::string(name));
+  }
+  options.shapes.clear();
+  options.keys.clear();
+  options.types.clear();
+  return {};
+}
+
 }  // namespace
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& options) {
@@ -164,6 +184,7 @@ topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& 
     if (flag.default_value.empty()) continue;
     if (topk::Status status = Apply(flag, flag.default_value, options); !status.ok()) return status;
   }
+  std::vector<std::string_view> given;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view argument = arguments[i];
     const size_t equals = argument.find('=');
@@ -179,7 +200,9 @@ topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& 
     }
     const std::string_view value = value_follows ? arguments[++i] : argument.substr(equals + 1);
     if (topk::Status status = Apply(*flag, value, options); !status.ok()) return status;
+    given.push_back(flag->name);
   }
+  if (!options.inputs.empty()) return LeaveTensorsToInputs(given, options);
   return CheckTogether(options);
 }
 

@@ -19,6 +19,7 @@ struct Options {
   std::vector<int64_t> keys;
   std::vector<int64_t> queries;
   std::vector<ggml_type> types;
+  std::vector<std::string> inputs;  // files; if there are any, shapes, keys and types are empty
   int64_t k = 0;
   int threads = 0;
   double seconds = 0;  // a measurement takes at least this long

@@ -108,6 +108,19 @@ TEST(OptionsTest, ValuesThatExcludeEachOtherAreErrors) {
   EXPECT_NE(Refusal({"--shapes", "4:2:40", "--types", "q8_0"}).find("multiples of 32"), std::string::npos);
 }
 
+TEST(OptionsTest, InputsSayWhatTheTensorsAreLike) {
+  const Options options = Parsed({"--inputs", "a.gguf,folder/b.gguf", "--queries", "1"});
+  EXPECT_EQ(options.inputs, (std::vector<std::string>{"a.gguf", "folder/b.gguf"}));
+  EXPECT_TRUE(options.shapes.empty() && options.keys.empty() && options.types.empty());
+  EXPECT_FALSE(options.text.contains("types"));
+  EXPECT_EQ(CommandOf(options), "qwen-infer bench-attention --queries 1 --inputs a.gguf,folder/b.gguf");
+  for (const std::string_view flag : {"--shapes=4:2:32", "--keys=1024", "--types=f16"}) {
+    EXPECT_NE(Refusal({"--inputs=a.gguf", flag}).find(" is said by the files of --inputs"), std::string::npos) << flag;
+  }
+  EXPECT_NE(Refusal({"--inputs", "a.gguf,"}).find("--inputs: 'a.gguf,' is not a list of file names"),
+            std::string::npos);
+}
+
 TEST(OptionsTest, CasesAreAllCombinations) {
   const std::vector<Case> cases =
       CasesOf(Parsed({"--shapes", "4:2:32,8:8:64", "--keys", "64,128", "--queries", "1,8", "--types", "f16,q8_0"}));

@@ -6,6 +6,9 @@
 #include <limits>
 #include <new>
 #include <random>
+#include <utility>
+
+#include "attention/inputs.h"
 
 namespace qwen_infer::attention_bench {
 
@@ -19,6 +22,16 @@ void FillGaussian(ggml_tensor& tensor, std::mt19937& random) {
     ggml_quantize_chunk(tensor.type, numbers.data(),
                         static_cast<uint8_t*>(tensor.data) + token * static_cast<int64_t>(tensor.nb[2]), 0,
                         tensor.ne[1], tensor.ne[0], nullptr);
+  }
+}
+
+// Tokens from `first` on of a recorded tensor.
+void FillRecorded(ggml_tensor& tensor, const topk::TensorView& recorded, int64_t first) {
+  auto* to = static_cast<uint8_t*>(tensor.data);
+  for (int64_t token = 0; token < tensor.ne[2]; ++token) {
+    for (int64_t head = 0; head < tensor.ne[1]; ++head, to += tensor.nb[1]) {
+      std::memcpy(to, recorded.Row(0, first + token, head), tensor.nb[1]);
+    }
   }
 }
 
@@ -38,7 +51,7 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 
 }  // namespace
 
-Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
+Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
   // Tiny caches stay in the processor's however many copies there are within reason.
@@ -61,11 +74,8 @@ Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
   buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), ggml_backend_cpu_buffer_type()));
   if (buffer_ == nullptr) throw std::bad_alloc();
 
-  std::mt19937 random(1);
+  FillTensors();
   const Cache& first = caches.front();
-  FillGaussian(*q, random);
-  FillGaussian(*first.k, random);
-  FillGaussian(*first.v, random);
   if (can_transpose && ggml_type_size(the_case.type) == sizeof(float)) Transpose<float>(*first.v, *first.v_transposed);
   if (can_transpose && ggml_type_size(the_case.type) == sizeof(ggml_fp16_t)) {
     Transpose<ggml_fp16_t>(*first.v, *first.v_transposed);
@@ -76,6 +86,21 @@ Problem::Problem(const Case& shape, int64_t cold_bytes) : the_case(shape) {
     CopyNumbers(first.v_transposed, caches[c].v_transposed);
   }
   FillMasks();
+}
+
+void Problem::FillTensors() {
+  const Cache& cache = caches.front();
+  if (the_case.inputs != nullptr) {
+    const topk::AttentionInput& recorded = the_case.inputs->recording.input;
+    FillRecorded(*q, recorded.q, recorded.n_query - the_case.n_query);
+    FillRecorded(*cache.k, recorded.k, 0);
+    FillRecorded(*cache.v, recorded.v, 0);
+    return;
+  }
+  std::mt19937 random(1);
+  FillGaussian(*q, random);
+  FillGaussian(*cache.k, random);
+  FillGaussian(*cache.v, random);
 }
 
 void Problem::FillMasks() {

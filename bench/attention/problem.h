@@ -19,13 +19,13 @@ struct Cache {
       nullptr;  // [n_key, d, n_head_kv]: what is kept without flash attention; null if quantised
 };
 
-// Gaussian numbers, the same for the same case. For q8_0 that is also what a cache of llama.cpp holds, which rotates
-// keys with a Hadamard matrix before it quantises them.
+// The numbers of the case's inputs, or Gaussian ones, the same for the same case. For q8_0 that is also what a cache of
+// llama.cpp holds, which rotates keys with a Hadamard matrix before it quantises them.
 class Problem {
  public:
   // Enough copies of K and V that all K together fill cold_bytes; one in prefill, which computes long enough on its K
   // for that to be warm in practice, too.
-  Problem(const Case& shape, int64_t cold_bytes);
+  Problem(Case shape, int64_t cold_bytes);
 
   const Case the_case;
   ggml_tensor* q = nullptr;         // f32 [d, n_head, n_query]
@@ -34,6 +34,8 @@ class Problem {
   std::vector<Cache> caches;        // equal numbers in each
 
  private:
+  // The query, and the first of the caches.
+  void FillTensors();
   void FillMasks();
 
   ggml_context_ptr context_;

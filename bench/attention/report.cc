@@ -29,6 +29,13 @@ std::string Heads(const HeadShape& heads) {
   return std::to_string(heads.n_head) + "/" + std::to_string(heads.n_head_kv);
 }
 
+// A field of CSV, which may contain anything.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted + "\"";
+}
+
 nlohmann::ordered_json MethodsJson(const Row& row) {
   const double rows = static_cast<double>(row.the_case.Rows());
   nlohmann::ordered_json methods;
@@ -60,6 +67,7 @@ nlohmann::ordered_json RowJson(const Row& row) {
           {"head_size", c.heads.d},
           {"keys", c.n_key},
           {"type", ggml_type_name(c.type)},
+          {"inputs", c.InputsName()},
           {"microseconds", MethodsJson(row)},
           {"best_stock", NameOf(row.best_stock)},
           {"best_ours", NameOf(row.best_ours)},
@@ -82,9 +90,11 @@ std::string MarkdownHead(const Conditions& conditions) {
       "that our best\nreaches of the measured speed of reading K (1 query) or of its own multiply-adds from cache "
       "(more).\n\n"
       "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
-      "| ours, dense | ratio (min - max) | roofline | scratch |\n"
-      "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|\n";
-  return text;
+      "| ours, dense | ratio (min - max) | roofline | scratch |";
+  const bool has_inputs = conditions.flags.contains("inputs");
+  text += has_inputs ? " inputs |\n" : "\n";
+  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|";
+  return text + (has_inputs ? "---|\n" : "\n");
 }
 
 std::string MarkdownLine(const Row& row) {
@@ -94,13 +104,13 @@ std::string MarkdownLine(const Row& row) {
   for (const std::optional<double>& time : row.microseconds) line += " " + Microseconds(time) + " |";
   return line + " **" + Fixed(row.speed_up.median, 2) + "** (" + Fixed(row.speed_up.min, 2) + " - " +
          Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Bytes(row.scratch_bytes) +
-         " |\n";
+         " |" + (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
 }
 
 std::string Csv(std::span<const Row> rows) {
   std::string text = "queries,heads,heads_kv,head_size,keys,type";
   for (const Method method : kMethods) text.append(",").append(NameOf(method)).append("_us");
-  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,scratch_bytes\n";
+  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,scratch_bytes,inputs\n";
   for (const Row& row : rows) {
     const Case& c = row.the_case;
     for (const int64_t number : {c.n_query, c.heads.n_head, c.heads.n_head_kv, c.heads.d, c.n_key}) {
@@ -112,7 +122,7 @@ std::string Csv(std::span<const Row> rows) {
     for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline}) {
       text += "," + Fixed(x, 4);
     }
-    text += "," + std::to_string(row.scratch_bytes) + "\n";
+    text += "," + std::to_string(row.scratch_bytes) + "," + Quoted(c.InputsName()) + "\n";
   }
   return text;
 }

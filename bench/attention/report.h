@@ -21,7 +21,8 @@ struct Conditions {
   std::string command;                          // that measures the same
 };
 
-// What stands above the table and its first two lines; then one line a row. Each ends with a newline.
+// What stands above the table and its first two lines; then one line a row. Each ends with a newline. There is a column
+// for recorded inputs if there are any.
 std::string MarkdownHead(const Conditions& conditions);
 std::string MarkdownLine(const Row& row);
 

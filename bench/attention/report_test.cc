@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "attention/inputs.h"
+
 namespace qwen_infer::attention_bench {
 namespace {
 
@@ -35,6 +37,26 @@ TEST(ReportTest, MarkdownHasACellForEveryColumn) {
   EXPECT_NE(head.find("Some CPU, 2 threads; ggml 1.2.3; medians of 2 rounds"), std::string::npos);
   const std::string rule = head.substr(head.rfind("\n|") + 1);
   EXPECT_EQ(std::count(rule.begin(), rule.end(), '|'), std::count(line.begin(), line.end(), '|'));
+}
+
+TEST(ReportTest, RecordedInputsAreNamed) {
+  const auto inputs = std::make_shared<Inputs>();
+  inputs->name = "layer \"6\".gguf";
+  Row row = SomeRow();
+  row.the_case.inputs = inputs;
+  EXPECT_TRUE(MarkdownLine(row).ends_with(" 3.0 MiB | layer \"6\".gguf |\n")) << MarkdownLine(row);
+  Conditions conditions = kConditions;
+  conditions.flags["inputs"] = "layer \"6\".gguf";
+  const std::string head = MarkdownHead(conditions);
+  const std::string line = MarkdownLine(row);
+  for (const std::string& other : {head.substr(head.rfind("\n| ") + 1, head.rfind("\n|-") - head.rfind("\n| ")),
+                                   head.substr(head.rfind("\n|-") + 1)}) {
+    EXPECT_EQ(std::count(other.begin(), other.end(), '|'), std::count(line.begin(), line.end(), '|')) << other;
+  }
+  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",3145728,\"layer \"\"6\"\".gguf\"\n"))
+      << Csv(std::vector<Row>{row});
+  EXPECT_TRUE(Csv(std::vector<Row>{SomeRow()}).ends_with(",\"gaussian\"\n"));
+  EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["inputs"], inputs->name);
 }
 
 TEST(ReportTest, CsvHasAFieldForEveryColumn) {

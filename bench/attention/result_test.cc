@@ -5,8 +5,8 @@
 namespace qwen_infer::attention_bench {
 namespace {
 
-constexpr Case kDecode{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 1, .n_key = 1000};
-constexpr Case kPrefill{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 10, .n_key = 1000};
+const Case kDecode{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 1, .n_key = 1000};
+const Case kPrefill{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 10, .n_key = 1000};
 
 std::vector<double>& Of(Times& times, Method method) { return times.call[IndexOf(method)]; }
 

@@ -1,6 +1,5 @@
 #include "attention/stock.h"
 
-#include <cmath>
 #include <stdexcept>
 
 namespace qwen_infer::attention_bench {
@@ -13,12 +12,11 @@ ggml_tensor* HeadsOutside(ggml_context* context, ggml_tensor* tensor) {
   return ggml_permute(context, tensor, 0, 2, 1, 3);
 }
 
-float ScaleOf(const Problem& problem) { return 1.0F / std::sqrt(static_cast<float>(problem.the_case.heads.d)); }
-
 // llama.cpp would convert f32 keys and values to f16 first; leaving that out flatters it.
 ggml_tensor* BuildFlash(ggml_context* context, const Problem& problem, const Cache& cache) {
-  ggml_tensor* result = ggml_flash_attn_ext(context, HeadsOutside(context, problem.q), HeadsOutside(context, cache.k),
-                                            HeadsOutside(context, cache.v), problem.mask_f16, ScaleOf(problem), 0, 0);
+  ggml_tensor* result =
+      ggml_flash_attn_ext(context, HeadsOutside(context, problem.q), HeadsOutside(context, cache.k),
+                          HeadsOutside(context, cache.v), problem.mask_f16, problem.the_case.Scale(), 0, 0);
   ggml_prec_set_acc(result, GGML_PREC_F32);
   return result;
 }
@@ -26,7 +24,7 @@ ggml_tensor* BuildFlash(ggml_context* context, const Problem& problem, const Cac
 ggml_tensor* BuildProducts(ggml_context* context, const Problem& problem, const Cache& cache) {
   ggml_tensor* scores = ggml_mul_mat(context, HeadsOutside(context, cache.k), HeadsOutside(context, problem.q));
   ggml_prec_set_acc(scores, GGML_PREC_F32);
-  ggml_tensor* weights = ggml_soft_max_ext(context, scores, problem.mask_f32, ScaleOf(problem), 0);
+  ggml_tensor* weights = ggml_soft_max_ext(context, scores, problem.mask_f32, problem.the_case.Scale(), 0);
   ggml_tensor* heads = HeadsOutside(context, ggml_mul_mat(context, cache.v_transposed, weights));
   return ggml_cont_2d(context, heads, heads->ne[0] * heads->ne[1], heads->ne[2]);
 }

@@ -23,6 +23,10 @@ struct Sample {
   topk::AttentionInput input;
 };
 
+// The largest |q| of the sample times the largest |k|, 2-norms, times the scale: a bound on all scores, and what their
+// rounding is relative to.
+double ScoreBound(const Sample& sample);
+
 // Compares a whole run's rows with the reference's of a sample. The largest difference of two numbers, as a share of
 // the root mean square of the reference; infinity if one is NaN.
 double WorstDifference(const Sample& sample, const std::vector<float>& reference, const float* output);
@@ -41,6 +45,7 @@ class Verifier {
  private:
   const Contest& contest_;
   Sample sample_;
+  double score_bound_;
   std::vector<float> dense_, top_k_;
   topk::Selection selection_;  // of top-k
 };

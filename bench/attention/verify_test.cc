@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <vector>
 
 namespace qwen_infer::attention_bench {
 namespace {
@@ -31,6 +32,18 @@ TEST(VerifyTest, FewQueriesAreAllSampled) {
   EXPECT_EQ(sample.input.n_query, 3);
   EXPECT_EQ(sample.QueryOf(2), 2);
   EXPECT_EQ(sample.input.q.token_stride, 8);
+}
+
+TEST(VerifyTest, TheScoreBoundIsMadeOfTheLongestQueryAndKey) {
+  topk::AttentionInput input = InputWith(2);
+  input.n_key = 2;
+  input.d_k = 2;
+  input.scale = 0.5F;
+  const std::vector<float> q = {1, 0, 0, 1, 3, 4, 0, 0};  // 2 queries, 2 heads
+  const std::vector<ggml_fp16_t> k = {ggml_fp32_to_fp16(6), ggml_fp32_to_fp16(-8), 0, 0};
+  input.q = {q.data(), topk::DataType::kF32, 16, 8, 0};
+  input.k = {k.data(), topk::DataType::kF16, 4, 4, 0};
+  EXPECT_DOUBLE_EQ(ScoreBound(Sample(input)), 0.5 * 5 * 10);
 }
 
 TEST(VerifyTest, TheWorstDifferenceIsRelativeToTheRootMeanSquare) {

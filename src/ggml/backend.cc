@@ -86,7 +86,7 @@ ggml_status ComputeGraph(const BackendContext& context, ggml_cgraph* graph) {
       return Fail(std::string("can't compute ") + ggml_op_desc(&node) + ": " + reason);
     }
     state.any_attention = true;
-    if (const topk::Status status = ComputeAttention(node, *settings, executor, state.statistics()); !status.ok()) {
+    if (const topk::Status status = ComputeAttention(node, *settings, executor, state); !status.ok()) {
       return Fail(status.message(), StatusFor(status));
     }
   }

@@ -5,14 +5,17 @@
 #include <ggml-cpp.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "c_api.h"
 #include "plugin.h"
+#include "recording.h"
 #include "tensors_for_test.h"
 
 namespace qwen_infer {
@@ -114,6 +117,26 @@ TEST_F(BackendTest, KeepsTheBestKeysAndCountsThemForTheLayer) {
   EXPECT_EQ(layers[0].sums.keys_seen, 8);
   EXPECT_EQ(layers[0].sums.keys_kept, 2);
   EXPECT_EQ(CurrentStatisticsJson()["layers"][0]["keys_kept"], 2);
+}
+
+TEST_F(BackendTest, SavesTheInputsOfALayerBeforeItComputes) {
+  const std::string path = ::testing::TempDir() + "backend_test.gguf";
+  std::filesystem::remove(path);
+  Set(("k=2,record_queries=1,record@3=" + path).c_str());
+  ggml_tensor* op = NewCountingAttention(8);
+  ASSERT_EQ(Compute(op), GGML_STATUS_SUCCESS);
+  Recording recording;
+  const topk::Status status = ReadRecording(path, recording);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(recording.layer, 3);
+  EXPECT_EQ(recording.input.n_key, 8);
+  EXPECT_EQ(*reinterpret_cast<const float*>(recording.input.v.Row(0, 7, 0)), 70.0F);
+  std::filesystem::remove(path);
+
+  const auto set_settings = Proc<topk_set_settings_t>("topk_set_settings");
+  std::array<char, 200> message = {};
+  EXPECT_EQ(set_settings("record@3=/nowhere/a.gguf", message.data(), message.size()), 1);
+  EXPECT_NE(std::string(message.data()).find("cannot write /nowhere/a.gguf"), std::string::npos) << message.data();
 }
 
 TEST_F(BackendTest, UsesTheSettingsOfTheOpsLayer) {

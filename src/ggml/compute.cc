@@ -9,20 +9,24 @@
 namespace qwen_infer {
 
 topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, const topk::Executor& executor,
-                              StatisticsBook& statistics) {
+                              State& state) {
   const int layer = LayerOf(op);
   const topk::AttentionInput input = InputOf(op);
   topk::Statistics call;
   topk::AttentionOutput output;
   output.out = OutputOf(op);
   output.statistics = &call;
-  const topk::Status status = topk::Attention(input, settings.ForLayer(layer, input.n_key), output, executor);
+  topk::Status status = state.recorder().Record(input, layer, settings);
+  if (status.ok()) {
+    const int64_t crossover = state.MeasuredCrossover(input.d_k, input.n_query);
+    status = topk::Attention(input, settings.ForLayer(layer, input.n_key, crossover), output, executor);
+  }
   if (!status.ok()) {
     const std::string where =
         layer == kUnknownLayer ? "attention outside the layers" : "layer " + std::to_string(layer);
     return topk::Status(status.code(), where + ": " + status.message());
   }
-  statistics.Add(layer, call);
+  state.statistics().Add(layer, call);
   return {};
 }
 

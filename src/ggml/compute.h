@@ -1,9 +1,9 @@
-// One attention op from start to end: settings of its layer, kernel, statistics.
+// One attention op from start to end: settings of its layer, recording, kernel, statistics.
 #ifndef QWEN_INFER_SRC_GGML_COMPUTE_H_
 #define QWEN_INFER_SRC_GGML_COMPUTE_H_
 
 #include "settings.h"
-#include "statistics.h"
+#include "state.h"
 #include "topk/parallel.h"
 #include "topk/status.h"
 
@@ -12,9 +12,9 @@ struct ggml_tensor;
 namespace qwen_infer {
 
 // Computes a FLASH_ATTN_EXT op that WhyUnsupported accepts and whose tensors are allocated in host memory. Errors are
-// the kernel's, with the layer put in front of the message.
+// the kernel's or the recorder's, with the layer put in front of the message.
 topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, const topk::Executor& executor,
-                              StatisticsBook& statistics);
+                              State& state);
 
 }  // namespace qwen_infer
 

@@ -42,12 +42,10 @@ ggml_backend_reg_t Load() {
     return Refuse("this program has top-k attention already; it does not need the plugin, unset GGML_BACKEND_PATH");
   }
   Settings settings;
-  if (const char* text = std::getenv(kSettingsVariable); text != nullptr) {
-    if (const topk::Status status = ParseSettings(text, settings); !status.ok()) {
-      return Refuse(std::string(kSettingsVariable) + ": " + status.message());
-    }
-  }
-  State::Instance().set_settings(std::move(settings));
+  topk::Status status;
+  if (const char* text = std::getenv(kSettingsVariable); text != nullptr) status = ParseSettings(text, settings);
+  if (status.ok()) status = State::Instance().set_settings(std::move(settings));
+  if (!status.ok()) return Refuse(std::string(kSettingsVariable) + ": " + status.message());
   return TopKRegistration();
 }
 

@@ -3,7 +3,8 @@
 #include <ggml.h>
 
 #include <cstring>
-#include <optional>
+
+#include "types.h"
 
 namespace qwen_infer {
 namespace {
@@ -20,16 +21,6 @@ const ggml_tensor* K(const ggml_tensor& op) { return op.src[1]; }
 const ggml_tensor* V(const ggml_tensor& op) { return op.src[2]; }
 const ggml_tensor* Mask(const ggml_tensor& op) { return op.src[3]; }
 const ggml_tensor* SinkLogits(const ggml_tensor& op) { return op.src[4]; }
-
-std::optional<topk::DataType> DataTypeOf(ggml_type type) {
-  switch (type) {
-    case GGML_TYPE_F32: return topk::DataType::kF32;
-    case GGML_TYPE_F16: return topk::DataType::kF16;
-    case GGML_TYPE_BF16: return topk::DataType::kBF16;
-    case GGML_TYPE_Q8_0: return topk::DataType::kQ8_0;
-    default: return std::nullopt;
-  }
-}
 
 bool HasContiguousRows(const ggml_tensor& tensor) { return tensor.nb[0] == ggml_type_size(tensor.type); }
 

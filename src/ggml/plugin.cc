@@ -32,8 +32,7 @@ topk::Status RegisterTopK(std::string_view settings) {
 
 topk::Status SetSettings(const Settings& settings) {
   if (topk::Status status = settings.Validate(); !status.ok()) return status;
-  State::Instance().set_settings(settings);
-  return {};
+  return State::Instance().set_settings(settings);
 }
 
 Settings CurrentSettings() { return *State::Instance().settings(); }

@@ -45,11 +45,9 @@ int32_t Refuse(const char* reason, char* message, size_t message_size) {
 int32_t SetSettings(const char* text, char* message, size_t message_size) {
   try {
     Settings settings;
-    if (const topk::Status status = ParseSettings(text, settings); !status.ok()) {
-      return Refuse(status.message().c_str(), message, message_size);
-    }
-    State::Instance().set_settings(std::move(settings));
-    return 0;
+    topk::Status status = ParseSettings(text, settings);
+    if (status.ok()) status = State::Instance().set_settings(std::move(settings));
+    return status.ok() ? 0 : Refuse(status.message().c_str(), message, message_size);
   } catch (const std::exception& error) {
     return Refuse(error.what(), message, message_size);
   }

@@ -1,9 +1,12 @@
 #include "settings.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
+
+#include "crossover.h"
 
 namespace qwen_infer {
 namespace {
@@ -11,9 +14,37 @@ namespace {
 using topk::InvalidArgument;
 using topk::Status;
 
-constexpr std::string_view kDenseLayers = "dense_layers";
+constexpr std::string_view kRecord = "record";
+constexpr std::string_view kCrossover = "crossover";
+constexpr std::string_view kAuto = "auto";
+constexpr std::string_view kCrossoverRange = "auto or 0 to 1073741824";  // auto, or what topk allows
 // topk's own upper limit of k.
 constexpr int64_t kMaxBudget = int64_t{1} << 30;
+
+// A setting that is no option of the kernels: a number for all layers together.
+struct OwnField {
+  topk::OptionField field;
+  int64_t Settings::* member;
+  int64_t min;
+  int64_t max;
+};
+
+// clang-format off
+constexpr std::array<OwnField, 3> kOwnFields = {{
+    {{"dense_layers", "integer", "0 to 10000", "0", "layers below this one keep all keys"},
+     &Settings::dense_layers, 0, kMaxLayer + 1},
+    {{"record_queries", "integer", "1 to 1073741824", "512", "what record@N=FILE saves is a pass of this many queries"},
+     &Settings::record_queries, 1, kMaxBudget},
+    {{"record_keys", "integer", "1 to 1073741824", "1", "... and the first with at least this many keys"},
+     &Settings::record_keys, 1, kMaxBudget},
+}};
+// clang-format on
+
+const OwnField* FindOwnField(std::string_view name) {
+  const auto* found = std::find_if(kOwnFields.begin(), kOwnFields.end(),
+                                   [name](const OwnField& own) { return own.field.name == name; });
+  return found == kOwnFields.end() ? nullptr : found;
+}
 
 std::string_view Trim(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -28,42 +59,56 @@ std::string Quoted(std::string_view text) {
   return quoted;
 }
 
-std::string DenseLayersRange() {
-  std::string range = "0 to ";
-  return range.append(std::to_string(kMaxLayer + 1));
+Status RefuseOwn(const OwnField& own, std::string_view value) {
+  std::string message(own.field.name);
+  return InvalidArgument(message.append(" is ").append(value).append(", allowed is ").append(own.field.range));
 }
 
-Status RefuseDenseLayers(std::string_view value) {
-  std::string message = "dense_layers is ";
-  return InvalidArgument(message.append(value).append(", allowed is ").append(DenseLayersRange()));
-}
-
-std::optional<int> ParseLayer(std::string_view text, int max) {
-  int layer = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), layer);
-  if (error != std::errc() || end != text.data() + text.size() || layer < 0 || layer > max) return std::nullopt;
-  return layer;
+std::optional<int64_t> ParseInteger(std::string_view text, int64_t min, int64_t max) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number < min || number > max) return std::nullopt;
+  return number;
 }
 
 // Reads "N" or "A-B" into the override.
 Status ParseLayers(std::string_view text, LayerOverride& item) {
   const size_t dash = text.find('-');
-  const std::optional<int> first = ParseLayer(text.substr(0, dash), kMaxLayer);
-  const std::optional<int> last = dash == std::string_view::npos ? first : ParseLayer(text.substr(dash + 1), kMaxLayer);
+  const std::optional<int64_t> first = ParseInteger(text.substr(0, dash), 0, kMaxLayer);
+  const std::optional<int64_t> last =
+      dash == std::string_view::npos ? first : ParseInteger(text.substr(dash + 1), 0, kMaxLayer);
   if (!first || !last || *first > *last) {
     return InvalidArgument(
         Quoted(text) + " is not a layer N or a range of layers A-B with 0 <= A <= B <= " + std::to_string(kMaxLayer));
   }
-  item.first = *first;
-  item.last = *last;
+  item.first = static_cast<int>(*first);
+  item.last = static_cast<int>(*last);
   return {};
 }
 
-void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options) {
+// Reads the FILE of "record@N=FILE" for the layers of the override.
+Status AddRecording(const LayerOverride& item, Settings& settings) {
+  if (item.first != item.last) return InvalidArgument("each layer needs a file of its own: record@N=FILE");
+  if (item.value.empty()) return InvalidArgument("the name of a file is missing: record@N=FILE");
+  settings.recordings[item.first] = item.value;
+  return {};
+}
+
+// Sets an option of topk's; the crossover may be "auto", too.
+Status SetOption(std::string_view name, std::string_view value, topk::TopKOptions& options, bool& auto_crossover) {
+  if (name != kCrossover) return topk::SetOption(options, name, value);
+  auto_crossover = value == kAuto;
+  if (auto_crossover || topk::SetOption(options, name, value).ok()) return {};
+  std::string message = "crossover=";
+  return InvalidArgument(message.append(value).append(" is not allowed: crossover is ").append(kCrossoverRange));
+}
+
+void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options,
+                    bool& auto_crossover) {
   for (const LayerOverride& item : overrides) {
     if (layer < item.first || layer > item.last) continue;
     // Parsed before, so it can't fail; if it did, the layer would keep the plain value.
-    static_cast<void>(topk::SetOption(options, item.name, item.value).ok());
+    static_cast<void>(SetOption(item.name, item.value, options, auto_crossover).ok());
   }
 }
 
@@ -90,13 +135,17 @@ std::string DefaultValue(std::string_view name) {
 }
 
 Status Settings::Validate() const {
-  if (dense_layers < 0 || dense_layers > kMaxLayer + 1) return RefuseDenseLayers(std::to_string(dense_layers));
+  for (const OwnField& own : kOwnFields) {
+    const int64_t value = this->*own.member;
+    if (value < own.min || value > own.max) return RefuseOwn(own, std::to_string(value));
+  }
   if (Status status = options.Validate(); !status.ok()) return status;
   // Options change only where an override begins or ends.
   for (const LayerOverride& item : overrides) {
     for (const int layer : {item.first, item.last, item.last + 1}) {
       topk::TopKOptions of_layer = options;
-      ApplyOverrides(overrides, layer, of_layer);
+      bool of_layer_auto = auto_crossover;
+      ApplyOverrides(overrides, layer, of_layer, of_layer_auto);
       if (Status status = of_layer.Validate(); !status.ok()) {
         std::string message = "layer ";
         return InvalidArgument(message.append(std::to_string(layer)).append(": ").append(status.message()));
@@ -106,9 +155,11 @@ Status Settings::Validate() const {
   return {};
 }
 
-topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key) const {
+topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key, int64_t measured_crossover) const {
   topk::TopKOptions of_layer = options;
-  ApplyOverrides(overrides, layer, of_layer);
+  bool of_layer_auto = auto_crossover;
+  ApplyOverrides(overrides, layer, of_layer, of_layer_auto);
+  if (of_layer_auto) of_layer.crossover = CrossoverForBudget(measured_crossover, of_layer.k);
   if (layer >= 0 && layer < dense_layers) {
     of_layer.k = std::clamp<int64_t>(n_key, 1, kMaxBudget);
     of_layer.min_mass = 0.0F;
@@ -129,19 +180,31 @@ Status ParseSetting(std::string_view item, Settings& settings) {
   const size_t at = key.find('@');
   const std::string_view name = Trim(key.substr(0, at));
 
-  if (name == kDenseLayers) {
-    if (at != std::string_view::npos) return InvalidArgument("dense_layers itself says which layers: it takes no @");
-    const std::optional<int> count = ParseLayer(value, kMaxLayer + 1);
-    if (!count) return RefuseDenseLayers(value);
-    settings.dense_layers = *count;
+  if (const OwnField* own = FindOwnField(name); own != nullptr) {
+    if (at != std::string_view::npos) {
+      return InvalidArgument(std::string(name) + " is about all layers together: it takes no @");
+    }
+    const std::optional<int64_t> number = ParseInteger(value, own->min, own->max);
+    if (!number) return RefuseOwn(*own, value);
+    settings.*own->member = *number;
     return {};
   }
-  if (at == std::string_view::npos) return topk::SetOption(settings.options, name, value);
+  if (name == kRecord && at == std::string_view::npos) {
+    return InvalidArgument("which layer is missing: record@N=FILE");
+  }
+  if (at == std::string_view::npos) {
+    bool auto_crossover = settings.auto_crossover;
+    Status status = SetOption(name, value, settings.options, auto_crossover);
+    if (status.ok()) settings.auto_crossover = auto_crossover;
+    return status;
+  }
 
   LayerOverride layers{0, 0, std::string(name), std::string(value)};
   if (Status status = ParseLayers(Trim(key.substr(at + 1)), layers); !status.ok()) return status;
+  if (name == kRecord) return AddRecording(layers, settings);
   topk::TopKOptions scratch;
-  if (Status status = topk::SetOption(scratch, name, value); !status.ok()) return status;
+  bool scratch_auto = false;
+  if (Status status = SetOption(name, value, scratch, scratch_auto); !status.ok()) return status;
   settings.overrides.push_back(std::move(layers));
   return {};
 }
@@ -168,30 +231,51 @@ Status ParseSettings(std::string_view text, Settings& settings) {
 
 std::string FormatSettings(const Settings& settings) {
   std::string text = topk::FormatOptions(settings.options);
-  text.append(",").append(kDenseLayers).append("=").append(std::to_string(settings.dense_layers));
+  if (settings.auto_crossover) {
+    const std::string number = "crossover=" + std::to_string(settings.options.crossover);
+    text.replace(text.find(number), number.size(), "crossover=auto");
+  }
+  for (const OwnField& own : kOwnFields) {
+    text.append(",").append(own.field.name).append("=").append(std::to_string(settings.*own.member));
+  }
   for (const LayerOverride& item : settings.overrides) {
     text.append(",").append(item.name).append("@").append(std::to_string(item.first));
     if (item.last != item.first) text.append("-").append(std::to_string(item.last));
     text.append("=").append(item.value);
   }
+  for (const auto& [layer, file] : settings.recordings) {
+    text.append(",").append(kRecord).append("@").append(std::to_string(layer)).append("=").append(file);
+  }
   return text;
+}
+
+std::span<const topk::OptionField> SettingFields() {
+  static const std::vector<topk::OptionField> kFields = [] {
+    const std::span<const topk::OptionField> options = topk::OptionFields();
+    std::vector<topk::OptionField> fields(options.begin(), options.end());
+    for (topk::OptionField& field : fields) {
+      if (field.name != kCrossover) continue;
+      field.type = "auto|N";
+      field.range = kCrossoverRange;
+    }
+    for (const OwnField& own : kOwnFields) fields.push_back(own.field);
+    return fields;
+  }();
+  return kFields;
 }
 
 std::string SettingsHelp() {
   std::string help = "Allowed settings, as in \"k=256,sinks=4,dense_layers=2,k@4=1024,window@6-9=128\":";
-  const auto add = [&help](std::string_view name, std::string_view type, std::string_view range,
-                           std::string_view sentence) {
-    help.append("\n  ").append(name).append(": ");
+  for (const topk::OptionField& field : SettingFields()) {
+    help.append("\n  ").append(field.name).append(": ");
     // The ranges of the other types say it all: "on or off".
-    if (type == "integer" || type == "number") help.append(type).append(", ");
-    help.append(range).append(" (default ").append(DefaultValue(name)).append("): ").append(sentence);
-  };
-  for (const topk::OptionField& field : topk::OptionFields()) {
-    add(field.name, field.type, field.range, field.sentence);
+    if (field.type == "integer" || field.type == "number") help.append(field.type).append(", ");
+    help.append(field.range).append(" (default ").append(DefaultValue(field.name)).append("): ").append(field.sentence);
     if (!field.off_sentence.empty()) help.append("; off: ").append(field.off_sentence);
   }
-  add(kDenseLayers, "integer", DenseLayersRange(), "layers below this one keep all keys");
-  help += "\nEach of them but dense_layers also takes a layer or a range of layers: k@4=1024, k@0-1=1024.";
+  help +=
+      "\n  record@N=FILE: save q, K, V and mask of layer N in a GGUF file, for qwen-infer bench-attention --inputs FILE"
+      "\nAll but dense_layers and those about recording also take a layer or a range of layers: k@4=1024, k@0-1=1024.";
   return help;
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -24,7 +25,8 @@ TEST(ParseSettings, EmptyTextKeepsTheDefaults) {
     const Settings settings = Parse(text);
     EXPECT_EQ(settings.options.k, 256);
     EXPECT_EQ(settings.options.mass, topk::MassMode::kSampled);
-    EXPECT_EQ(settings.options.crossover, kDefaultCrossover);
+    EXPECT_TRUE(settings.auto_crossover);
+    EXPECT_EQ(settings.ForLayer(0, 4096).crossover, kDefaultCrossover);
     EXPECT_EQ(settings.dense_layers, 0);
     EXPECT_TRUE(settings.overrides.empty());
   }
@@ -84,6 +86,27 @@ TEST(ForLayer, DenseLayersKeepAllKeysWhateverElseIsSet) {
   EXPECT_TRUE(settings.ForLayer(0, 0).Validate().ok());
 }
 
+TEST(ParseSettings, ReadsRecordings) {
+  const Settings settings =
+      Parse("record@6=a.gguf, record@0 = b=c.gguf,record@6=d.gguf,record_queries=1,record_keys=8192");
+  EXPECT_EQ(settings.recordings, (std::map<int, std::string>{{0, "b=c.gguf"}, {6, "d.gguf"}}));
+  EXPECT_EQ(settings.record_queries, 1);
+  EXPECT_EQ(settings.record_keys, 8192);
+  EXPECT_EQ(FormatSettings(Parse(FormatSettings(settings))), FormatSettings(settings));
+}
+
+TEST(ForLayer, ANumberOfTheUsersWinsOverTheMeasuredCrossover) {
+  const Settings automatic = Parse("k=256,crossover@3=500,k@4=512");
+  EXPECT_EQ(automatic.ForLayer(2, 4096, 700).crossover, 700);
+  EXPECT_EQ(automatic.ForLayer(3, 4096, 700).crossover, 500);
+  EXPECT_EQ(automatic.ForLayer(4, 4096, 700).crossover, 1400) << "twice the budget";
+  const Settings fixed = Parse("crossover=0,crossover@3=auto");
+  EXPECT_EQ(fixed.ForLayer(2, 4096, 700).crossover, 0);
+  EXPECT_EQ(fixed.ForLayer(3, 4096, 700).crossover, 700);
+  EXPECT_EQ(FormatSettings(Parse(FormatSettings(fixed))), FormatSettings(fixed));
+  EXPECT_TRUE(Parse("crossover=9,crossover=auto").auto_crossover);
+}
+
 TEST(FormatSettings, RoundTrips) {
   const std::string text = FormatSettings(Parse("k=77,temperature=0.7,dense_layers=3,k@1=5,window@2-9=64,mass=exact"));
   EXPECT_EQ(FormatSettings(Parse(text)), text);
@@ -128,7 +151,12 @@ INSTANTIATE_TEST_SUITE_P(
               BadText{"k@1-2-3=8", "\"k@1-2-3=8\""}, BadText{"k@10000=8", "\"k@10000=8\""},
               BadText{"k@1=0", "\"k@1=0\""}, BadText{"nothing@1=0", "\"nothing@1=0\""},
               BadText{"dense_layers=-1", "\"dense_layers=-1\""}, BadText{"dense_layers=many", "\"dense_layers=many\""},
-              BadText{"dense_layers@1=1", "takes no @"}, BadText{"k=8;window=2", "\"k=8;window=2\""},
+              BadText{"dense_layers@1=1", "takes no @"},
+              BadText{"crossover=soon", "crossover is auto or 0 to 1073741824"},
+              BadText{"crossover@2=-1", "crossover is auto or 0 to 1073741824"},
+              BadText{"record=a.gguf", "which layer is missing"}, BadText{"record@0-1=a.gguf", "a file of its own"},
+              BadText{"record@0=", "name of a file"}, BadText{"record_queries=0", "\"record_queries=0\""},
+              BadText{"record_keys@3=8", "takes no @"}, BadText{"k=8;window=2", "\"k=8;window=2\""},
               // Each fine by itself, but not together, in one layer only.
               BadText{"min_mass=0.9,max_k=300,k@7=400", "layer 7"}}));
 
@@ -153,7 +181,7 @@ TEST(SettingsHelp, ShowsTheDefaultOfEverySetting) {
     ASSERT_NE(line, std::string::npos) << field.name;
     EXPECT_LT(help.find("(default " + value + ")", line), help.find('\n', line + 1)) << field.name;
   }
-  EXPECT_EQ(DefaultValue("crossover"), std::to_string(kDefaultCrossover));
+  EXPECT_EQ(DefaultValue("crossover"), "auto");
   EXPECT_EQ(DefaultValue("dense_layers"), "0");
   EXPECT_EQ(DefaultValue("colour"), "");
 }

@@ -1,6 +1,11 @@
 #include "state.h"
 
+#include <ggml-backend-impl.h>
+#include <ggml-impl.h>  // GGML_LOG_WARN
+
 #include <utility>
+
+#include "backend.h"
 
 namespace qwen_infer {
 
@@ -25,10 +30,25 @@ void State::set_last_error(std::string message) {
   last_error_ = std::move(message);
 }
 
-void State::set_settings(Settings settings) {
+int64_t State::MeasuredCrossover(int64_t head_size, int64_t n_query) const {
+  const std::lock_guard lock(mutex_);
+  return crossovers_.Find(head_size, n_query, kDefaultCrossover);
+}
+
+topk::Status State::set_settings(Settings settings) {
+  std::call_once(crossovers_loaded_, [this] {
+    std::string warning;
+    CrossoverTable table = LoadCrossovers(CrossoverPath(), ThisMachine(), warning);
+    if (!warning.empty()) GGML_LOG_WARN("%s: %s\n", kBackendName, warning.c_str());
+    const std::lock_guard lock(mutex_);
+    crossovers_ = std::move(table);
+  });
+  if (topk::Status status = CheckRecordings(settings); !status.ok()) return status;
   auto next = std::make_shared<const Settings>(std::move(settings));
   const std::lock_guard lock(mutex_);
   settings_ = std::move(next);
+  recorder_.Reset();
+  return {};
 }
 
 }  // namespace qwen_infer

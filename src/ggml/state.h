@@ -7,8 +7,11 @@
 #include <mutex>
 #include <string>
 
+#include "crossover.h"
+#include "recorder.h"
 #include "settings.h"
 #include "statistics.h"
+#include "topk/status.h"
 
 namespace qwen_infer {
 
@@ -19,7 +22,8 @@ class State {
 
   // The settings as they are now; a computation that has begun keeps those that it began with.
   std::shared_ptr<const Settings> settings() const;
-  void set_settings(Settings settings);
+  // Takes settings that are valid. Refuses, changing nothing, those that want recordings where none can be written.
+  topk::Status set_settings(Settings settings);
 
   // Why the last computation that failed did; empty if none has.
   std::string last_error() const;
@@ -29,13 +33,21 @@ class State {
   std::atomic<bool> any_context = false;
   std::atomic<bool> any_attention = false;
 
+  // The crossover of this machine for such calls; the default before the first settings were taken, which is when the
+  // user's file is read, once.
+  int64_t MeasuredCrossover(int64_t head_size, int64_t n_query) const;
+
   StatisticsBook& statistics() { return statistics_; }
+  Recorder& recorder() { return recorder_; }
 
  private:
   mutable std::mutex mutex_;
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
   std::string last_error_;
   StatisticsBook statistics_;
+  Recorder recorder_;
+  std::once_flag crossovers_loaded_;
+  CrossoverTable crossovers_;
 };
 
 }  // namespace qwen_infer

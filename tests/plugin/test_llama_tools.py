@@ -21,6 +21,7 @@ pytestmark = pytest.mark.model
 def environment(plugin: Path | None, settings: str = "k=256") -> dict[str, str]:
     """The environment with the plugin, or without it."""
     clean = {k: v for k, v in os.environ.items() if k not in ("GGML_BACKEND_PATH", "TOPK_ATTENTION")}
+    clean["QWEN_INFER_CACHE"] = os.devnull  # no crossovers of the user's
     return clean if plugin is None else clean | {"GGML_BACKEND_PATH": str(plugin), "TOPK_ATTENTION": settings}
 
 

@@ -19,8 +19,9 @@ Json = dict[str, Any]
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without variables that change what llama.cpp does."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("LLAMA_", "GGML_", "TOPK_"))}
+    """The environment without variables that change what llama.cpp does, and without crossovers of the user's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("LLAMA_", "GGML_", "TOPK_"))}
+    return clean | {"QWEN_INFER_CACHE": os.devnull}
 
 
 class Run(Protocol):
@@ -52,10 +53,10 @@ def start(qwen_infer: Path, tmp_path: Path) -> Iterator[Callable[..., subprocess
     """Starts qwen-infer and leaves it running; ends it after the test if it has not ended."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start_program(*arguments: object) -> subprocess.Popen[bytes]:
+    def start_program(*arguments: object, **environment: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [qwen_infer, *map(str, arguments)],
-            env=clean_environment(),
+            env=clean_environment() | environment,
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -68,6 +68,46 @@ def test_quantised_values_have_no_way_without_flash_attention(run: Run) -> None:
     assert [row[6] for row in table_rows(result.stdout)] == ["-", "-"]
 
 
+@pytest.mark.model
+def test_recorded_inputs_take_the_place_of_gaussian_ones(
+    run: Run, bin_dir: Path, model_path: Path, repository: Path, tmp_path: Path
+) -> None:
+    script = repository / "bench" / "record_inputs.py"
+    command = [sys.executable, script, "--model", model_path, "--folder", "inputs", "--binaries", bin_dir]
+    command += ["--layers", "0,12", "--tokens", "512"]
+    recorded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert recorded.returncode == 0, recorded.stderr
+    assert sorted(path.name for path in (tmp_path / "inputs").iterdir()) == ["layer0.gguf", "layer12.gguf"]
+
+    files = ("--inputs", "inputs/layer0.gguf,inputs/layer12.gguf")
+    fast = ("--queries", "1,64", "--k", 32, "--seconds", "0.01", "--repeat", 1, "--cold_bytes", 0, "--json", "a.json")
+    result = run("bench-attention", *files, *fast)
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["inputs"], row["queries"], row["keys"]) for row in rows] == [
+        (f"layer{layer}.gguf", queries, 512) for layer in (0, 12) for queries in (1, 64)
+    ]
+    assert [row[-1] for row in table_rows(result.stdout)] == [row["inputs"] for row in rows]
+
+    whole = (tmp_path / "inputs" / "layer0.gguf").read_bytes()
+    (tmp_path / "cut.gguf").write_bytes(whole[: len(whole) // 2])
+    result = run("bench-attention", "--inputs", "cut.gguf")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "error: cut.gguf: it ends within the tensor" in result.stderr
+
+
+@pytest.mark.model
+def test_layers_that_a_model_has_not_are_named(
+    bin_dir: Path, model_path: Path, repository: Path, tmp_path: Path
+) -> None:
+    script = repository / "bench" / "record_inputs.py"
+    command = [sys.executable, script, "--model", model_path, "--folder", "inputs", "--binaries", bin_dir]
+    command += ["--layers", "999", "--tokens", "512"]
+    recorded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert recorded.returncode == 1
+    assert "nothing was recorded of the layers 999" in recorded.stderr
+
+
 def test_help_teaches(run: Run) -> None:
     result = run("bench-attention", "--help")
     assert result.returncode == 0
@@ -83,6 +123,8 @@ def test_help_teaches(run: Run) -> None:
         (("--types=q4_0",), "--types: 'q4_0' is not a list of f32, f16, bf16 and q8_0"),
         (("--cold-bytes", "many"), "--cold_bytes: 'many' is not an integer"),
         (("--keys", "128"), "--queries 512 is more than --keys 128"),
+        (("--inputs", "missing.gguf"), "missing.gguf: No such file"),
+        (("--inputs", "a.gguf", "--keys", "512"), "--keys is said by the files of --inputs"),
         (("--repeats", "3"), "did you mean --repeat?"),
         (("--json", "missing-folder/a.json"), "cannot write missing-folder/a.json"),
     ],
