@@ -12,9 +12,6 @@
 
 namespace qwen_infer::attention_bench {
 
-// Thrown between two calls once the user has asked to stop.
-struct Interrupted {};
-
 // By round; empty for what was not run.
 struct Times {
   std::array<std::vector<double>, kMethodCount> call;     // seconds a call
@@ -22,7 +19,7 @@ struct Times {
 };
 
 // Each of options.repeat rounds runs every method for options.seconds, then the yardsticks. Every call takes the next
-// copy of the cache.
+// copy of the cache. Throws Interrupted between two calls once `stop` is set.
 Times Measure(const Contest& contest, const std::vector<YardstickRun>& yardsticks, const Options& options,
               const std::atomic<bool>& stop);
 
