@@ -38,8 +38,7 @@ double NormalisedSquaredDifference(std::span<const float> a, std::span<const flo
 }
 
 llama_model_ptr LoadModel(const std::string& path) {
-  llama_model_params params = llama_model_default_params();
-  params.progress_callback = nullptr;
+  const llama_model_params params = llama_model_default_params();
   llama_model_ptr model(llama_model_load_from_file(path.c_str(), params));
   if (model == nullptr) throw std::runtime_error("llama.cpp could not load " + path);
   return model;
@@ -62,7 +61,7 @@ class Comparison {
     if (const topk::Status status = RegisterTopK(settings); !status.ok()) throw std::runtime_error(status.message());
     add(Way::kTopK);
     tokens_ = TokensToRead(*llama_model_get_vocab(model_.get()), options.text_file, options.ContextSize());
-    progress_.emplace(TotalCost());
+    progress_ = Progress(TotalCost());
   }
 
   void Run() {
@@ -100,7 +99,7 @@ class Comparison {
   }
 
   void Say(const std::string& what) {
-    const std::string left = progress_->Text(stopwatch_.Seconds());
+    const std::string left = progress_.Text(stopwatch_.Seconds());
     listener_.say("depth " + std::to_string(depth_) + ": " + what + (left.empty() ? "" : " (" + left + ")"));
   }
 
@@ -113,7 +112,7 @@ class Comparison {
       const int64_t end = std::min(depth_, filled_ + kPrefillStep);
       Say("prefill, " + std::to_string(filled_) + " tokens are there");
       TopK().Read(Tokens(filled_, end));
-      progress_->Add(Cost(Way::kTopK, {.kind = Kind::kRead, .tokens = end - filled_, .depth = filled_}));
+      progress_.Add(Cost(Way::kTopK, {.kind = Kind::kRead, .tokens = end - filled_, .depth = filled_}));
       filled_ = end;
     }
     state_ = SaveState(TopK().context());
@@ -125,7 +124,7 @@ class Comparison {
     }
     listener_.say("the cache of this model cannot be copied to a context without flash attention: no figures without");
     std::erase_if(contestants_, [](const auto& contestant) { return contestant->way() == Way::kStockProducts; });
-    progress_.emplace(TotalCost());
+    progress_ = Progress(TotalCost());
   }
 
   bool HasProducts() const {
@@ -171,7 +170,7 @@ class Comparison {
     for (const auto& contestant : contestants_) {
       Restore(*contestant, depth_);
       contestant->Read(Tokens(depth_, depth_ + test.tokens));
-      progress_->Add(Cost(contestant->way(), test));
+      progress_.Add(Cost(contestant->way(), test));
     }
     if (Total(GetStatistics()).sums.rows == 0) {
       throw std::runtime_error(
@@ -206,7 +205,7 @@ class Comparison {
       Restore(*contestant, depth_);
       const double time = test.kind == Kind::kRead ? contestant->Read(tokens) : contestant->Generate(tokens);
       seconds[IndexOf(contestant->way())].push_back(time);
-      progress_->Add(Cost(contestant->way(), test));
+      progress_.Add(Cost(contestant->way(), test));
     }
   }
 
@@ -221,7 +220,7 @@ class Comparison {
   State state_;         // of the cache at depth_, with rows of V
   State transposed_;    // with columns of V
   Stopwatch stopwatch_;
-  std::optional<Progress> progress_;
+  Progress progress_{1};
 };
 
 }  // namespace
