@@ -13,13 +13,13 @@ import argparse
 import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 import drawing
+import reports
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,14 +45,6 @@ def run_llama_bench(binaries: Path, arguments: list[str], settings: str | None) 
         name = f"pp{test['n_prompt']}" if test["n_prompt"] else f"tg{test['n_gen']}"
         results[f"{name} @ d{test['n_depth']}"] = test["avg_ts"]
     return results, f"llama.cpp commit {tests[0]['build_commit']} (build {tests[0]['build_number']})"
-
-
-def processor() -> str:
-    """The processor's name and number of cores."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return f"{line.split(':', 1)[1].strip()}, {os.cpu_count()} cores"
-    return f"{platform.machine()}, {os.cpu_count()} cores"
 
 
 def draw(path: Path, stock: dict[str, float], topk: dict[str, float], settings: str) -> None:
@@ -92,7 +84,8 @@ def main() -> None:
 
     command = f"python3 bench/compare_llama_bench.py --model {Path(options.model).name} --depths {options.depths}"
     print(f"`{command} --rounds {options.rounds} --threads {options.threads} --settings {options.settings}`  ")
-    print(f"{datetime.date.today()}; {processor()}; {version}; medians of {options.rounds} rounds\n")
+    machine = f"{reports.processor_name()}, {os.cpu_count()} cores"
+    print(f"{datetime.date.today()}; {machine}; {version}; medians of {options.rounds} rounds\n")
     print("| test | stock, tokens/s | top-k, tokens/s | ratio (min - max) |")
     print("|---|---:|---:|---:|")
     stock = {test: statistics.median(a[test] for a, _ in rounds) for test in rounds[0][0]}

@@ -3,6 +3,7 @@
     build/bin/qwen-infer bench-attention --json attention.json
     python3 bench/plot_attention.py attention.json attention.svg
 
+Of several reports (that of bench/peers/torch_attention.py, say) all lines are drawn, under the title of the first.
 Needs matplotlib.
 """
 
@@ -23,6 +24,7 @@ METHODS = {
     "topk_f32": ("exact top-k, f32 scan", "tab:blue", "-"),
     "topk_int8": ("exact top-k, int8 scan", "tab:green", "-"),
     "dense": ("ours, dense", "tab:orange", "-"),
+    "torch": ("torch", "tab:red", ":"),
 }
 
 
@@ -38,10 +40,11 @@ def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return panels
 
 
-def draw(report: dict[str, Any], path: Path) -> None:
+def draw(reports: list[dict[str, Any]], path: Path) -> None:
     """One panel for each shape, type and number of queries, three a line."""
+    report = reports[0]
     pyplot = drawing.import_pyplot()
-    panels = panels_of(report["rows"])
+    panels = panels_of([row for each in reports for row in each["rows"]])
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure, axes = pyplot.subplots(
@@ -52,7 +55,7 @@ def draw(report: dict[str, Any], path: Path) -> None:
     for axis, (title, rows) in zip(axes.flat, panels.items(), strict=False):
         for method, (label, color, style) in METHODS.items():
             points = sorted(
-                (row["keys"], row["microseconds"][method]["median"]) for row in rows if row["microseconds"][method]
+                (row["keys"], row["microseconds"][method]["median"]) for row in rows if row["microseconds"].get(method)
             )
             if points:
                 axis.loglog(*zip(*points, strict=True), style, color=color, marker="o", markersize=3, label=label)
@@ -70,13 +73,13 @@ def draw(report: dict[str, Any], path: Path) -> None:
 def main() -> None:
     """Reads the report and draws it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path, help="file written by qwen-infer bench-attention --json")
+    parser.add_argument("reports", type=Path, nargs="+", help="file written by qwen-infer bench-attention --json")
     parser.add_argument("picture", type=Path, help="file to write (.svg, .png)")
     options = parser.parse_args()
     try:
-        draw(json.loads(options.report.read_text(encoding="utf-8")), options.picture)
+        draw([json.loads(path.read_text(encoding="utf-8")) for path in options.reports], options.picture)
     except (OSError, ValueError, KeyError) as error:
-        sys.exit(f"error: {options.report} cannot be drawn: {error!r}")
+        sys.exit(f"error: {', '.join(map(str, options.reports))} cannot be drawn: {error!r}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 // qwen-infer bench-attention: the attention operation alone, llama.cpp's and ours, on this machine.
 #include <atomic>
-#include <chrono>
-#include <ctime>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -12,13 +10,11 @@
 #include "attention/options.h"
 #include "attention/report.h"
 #include "attention/run.h"
-#include "build-info.h"
 #include "interrupts.h"
-#include "llama.h"
-#include "program_version.h"
+#include "provenance.h"
 #include "run.h"
+#include "shared/interrupted.h"
 #include "subcommands.h"
-#include "version.h"
 
 namespace qwen_infer {
 
@@ -27,7 +23,6 @@ namespace {
 using attention_bench::Case;
 using attention_bench::Conditions;
 using attention_bench::CpuBackend;
-using attention_bench::Interrupted;
 using attention_bench::Options;
 using attention_bench::Row;
 
@@ -63,22 +58,11 @@ void PrintHelp() {
          "a.svg\n";
 }
 
-std::string Today() {
-  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  std::tm parts = {};
-  localtime_r(&now, &parts);
-  char text[sizeof("2026-01-31")];
-  std::strftime(text, sizeof(text), "%Y-%m-%d", &parts);
-  return text;
-}
-
 Conditions ConditionsOf(const Options& options, const CpuBackend& cpu) {
   return {.processor = cpu.processor,
           .threads = options.threads,
           .date = Today(),
-          .versions = {{"qwen-infer", kVersion},
-                       {"llama.cpp", std::string(llama_version()) + " (" + llama_commit() + ")"},
-                       {"ggml", std::string(LoadedGgmlVersion().version)}},
+          .versions = SoftwareVersions(),
           .flags = options.text,
           .cold_bytes = options.cold_bytes,
           .command = CommandOf(options)};

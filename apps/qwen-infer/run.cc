@@ -59,14 +59,6 @@ std::string WhyNoModel(const std::string& path) {
                          : "it is not a GGUF file";
 }
 
-// The last word of a run that failed. The reason may have gone by far above, or into a log that the tool has silenced.
-void SayWhyItFailed() {
-  if (const std::string reason = LastError(); !reason.empty()) return PrintError("top-k attention: " + reason);
-  if (const std::string path = ModelThatFailed(); !path.empty()) {
-    PrintError("cannot load the model " + path + ": " + WhyNoModel(path));
-  }
-}
-
 void AtExit() {
   FlushLog();
   WriteReport();
@@ -85,12 +77,6 @@ std::string ModelPath(const std::vector<std::string>& llama) {
   const std::string path = LlamaFlagValue(llama, kModelFlags);
   const char* environment = std::getenv("LLAMA_ARG_MODEL");
   return path.empty() && environment != nullptr ? environment : path;
-}
-
-// The plugin that is linked into this program takes the place of the same plugin as a file.
-void ForgetPluginFile() {
-  const char* path = std::getenv("GGML_BACKEND_PATH");
-  if (path != nullptr && std::filesystem::path(path).filename() == "libggml-topk.so") unsetenv("GGML_BACKEND_PATH");
 }
 
 // Puts top-k attention in the place of llama.cpp's.
@@ -136,6 +122,18 @@ int RefuseUsage(const Tool& tool, const topk::Status& status) {
 const RunDescription& CurrentRun() { return g_run; }
 
 void PrintError(std::string_view message) { std::cerr << "error: " << message << "\n"; }
+
+void ForgetPluginFile() {
+  const char* path = std::getenv("GGML_BACKEND_PATH");
+  if (path != nullptr && std::filesystem::path(path).filename() == "libggml-topk.so") unsetenv("GGML_BACKEND_PATH");
+}
+
+void SayWhyItFailed() {
+  if (const std::string reason = LastError(); !reason.empty()) return PrintError("top-k attention: " + reason);
+  if (const std::string path = ModelThatFailed(); !path.empty()) {
+    PrintError("cannot load the model " + path + ": " + WhyNoModel(path));
+  }
+}
 
 void EndNow(int code) {
   FlushLog();

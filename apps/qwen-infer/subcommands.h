@@ -13,6 +13,7 @@ int RunComplete(Arguments arguments);
 int RunChat(Arguments arguments);
 int RunServe(Arguments arguments);
 int RunBench(Arguments arguments);
+int RunBenchCompare(Arguments arguments);  // bench --compare, without that flag
 int RunBenchAttention(Arguments arguments);
 int RunCalibrate(Arguments arguments);
 int RunPerplexity(Arguments arguments);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "attention/measure.h"
+#include "shared/interrupted.h"
 
 namespace qwen_infer::attention_bench {
 namespace {

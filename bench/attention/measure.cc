@@ -1,21 +1,9 @@
 #include "attention/measure.h"
 
-#include <chrono>
+#include "shared/interrupted.h"
+#include "shared/stopwatch.h"
 
 namespace qwen_infer::attention_bench {
-
-namespace {
-
-class Stopwatch {
- public:
-  double Seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point start_ = Clock::now();
-};
-
-}  // namespace
 
 double SecondsPerCall(double least_seconds, const std::atomic<bool>& stop, const std::function<void()>& run) {
   const Stopwatch stopwatch;

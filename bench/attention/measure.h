@@ -13,9 +13,6 @@
 
 namespace qwen_infer::attention_bench {
 
-// Thrown between two calls once the user has asked to stop.
-struct Interrupted {};
-
 // Runs once, and on until so much time has passed; of a run. Throws Interrupted between two runs once `stop` is set.
 double SecondsPerCall(double least_seconds, const std::atomic<bool>& stop, const std::function<void()>& run);
 
@@ -26,7 +23,7 @@ struct Times {
 };
 
 // Each of options.repeat rounds runs every method for options.seconds, then the yardsticks. Every call takes the next
-// copy of the cache.
+// copy of the cache. Throws Interrupted between two calls once `stop` is set.
 Times Measure(const Contest& contest, const std::vector<YardstickRun>& yardsticks, const Options& options,
               const std::atomic<bool>& stop);
 

@@ -1,12 +1,10 @@
 #include "attention/options.h"
 
 #include <algorithm>
-#include <charconv>
-#include <optional>
 #include <thread>
 
 #include "attention/cache_size.h"
-#include "nearest.h"
+#include "shared/flag_table.h"
 #include "topk/attention.h"
 
 namespace qwen_infer::attention_bench {
@@ -23,25 +21,6 @@ constexpr int kMaxRepeat = 1000;
 constexpr int64_t kColdCaches = 8;
 constexpr int64_t kMaxColdBytes = int64_t{1} << 40;
 constexpr ggml_type kTypes[] = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0};
-
-// All of `text` as a number in [low, high].
-template <typename T>
-bool ReadNumber(std::string_view text, T low, T high, T& out) {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && end == text.data() + text.size() && out >= low && out <= high;
-}
-
-// "a,b,c"; at least one element.
-template <typename T, typename ReadOne>
-bool ReadList(std::string_view text, ReadOne read_one, std::vector<T>& out) {
-  out.clear();
-  for (size_t begin = 0; begin <= text.size();) {
-    const size_t end = std::min(text.find(',', begin), text.size());
-    if (!read_one(text.substr(begin, end - begin), out.emplace_back())) return false;
-    begin = end + 1;
-  }
-  return true;
-}
 
 bool ReadCount(std::string_view text, int64_t& out) { return ReadNumber<int64_t>(text, 1, kMaxKeys, out); }
 
@@ -63,21 +42,7 @@ bool ReadType(std::string_view text, ggml_type& out) {
   return true;
 }
 
-bool ReadPath(std::string_view text, std::string& out) {
-  out = text;
-  return !out.empty();
-}
-
-struct Flag {
-  std::string_view name;
-  std::string_view value_name;
-  std::string_view allowed;        // completes "is not ..."
-  std::string_view default_value;  // read like a value of the user's; empty: none
-  std::string_view sentence;
-  bool (*read)(std::string_view value, Options& options);
-};
-
-constexpr Flag kFlags[] = {
+constexpr FlagRow<Options> kFlags[] = {
     {"shapes", "LIST", "a list of Q:KV:D with Q (up to 1024) a multiple of KV and D from 1 to 576",
      "14:2:64,16:8:128,32:8:128", "query heads : KV heads : head size",
      [](std::string_view v, Options& o) { return ReadList(v, ReadShape, o.shapes); }},
@@ -116,30 +81,7 @@ constexpr Flag kFlags[] = {
      [](std::string_view v, Options& o) { return ReadPath(v, o.markdown); }},
 };
 
-bool IsFile(const Flag& flag) { return flag.value_name == "FILE"; }
-
-const Flag* FindFlag(std::string_view name) {
-  const auto* found =
-      std::find_if(std::begin(kFlags), std::end(kFlags), [name](const Flag& flag) { return flag.name == name; });
-  return found == std::end(kFlags) ? nullptr : found;
-}
-
-topk::Status Apply(const Flag& flag, std::string_view value, Options& options) {
-  if (!flag.read(value, options)) {
-    return topk::InvalidArgument("--" + std::string(flag.name) + ": '" + std::string(value) + "' is not " +
-                                 std::string(flag.allowed));
-  }
-  if (!IsFile(flag)) options.text[std::string(flag.name)] = value;
-  return {};
-}
-
-topk::Status UnknownFlag(std::string_view argument, std::string_view name) {
-  std::vector<std::string_view> known;
-  for (const Flag& flag : kFlags) known.push_back(flag.name);
-  const std::string_view nearest = NearestName(name, known);
-  return topk::InvalidArgument("there is no flag " + std::string(argument) +
-                               (nearest.empty() ? "" : "; did you mean --" + std::string(nearest) + "?"));
-}
+constexpr FlagTable<Options> kTable{kFlags};
 
 // Values that are fine one by one may still exclude each other.
 topk::Status CheckTogether(const Options& options) {
@@ -163,13 +105,14 @@ topk::Status CheckTogether(const Options& options) {
 // Recordings say what the tensors are like.
 constexpr std::string_view kSaidByInputs[] = {"shapes", "keys", "types"};
 
-topk::Status LeaveTensorsToInputs(std::span<const std::string_view> given, Options& options) {
-  for (const std::string_view name : kSaidByInputs) {
-    if (std::find(given.begin(), given.end(), name) != given.end()) {
-      return topk::InvalidArgument("--" + std::string(name) +
-                                   " is said by the files of --inputs: leave one of the two out");
+topk::Status LeaveTensorsToInputs(Options& options) {
+  for (const FlagRow<Options>& flag : kFlags) {
+    if (std::find(std::begin(kSaidByInputs), std::end(kSaidByInputs), flag.name) == std::end(kSaidByInputs)) continue;
+    const std::string name(flag.name);
+    if (options.text[name] != flag.default_value) {
+      return topk::InvalidArgument("--" + name + " is said by the files of --inputs: leave one of the two out");
     }
-    options.text.erase(std::string(name));
+    options.text.erase(name);
   }
   options.shapes.clear();
   options.keys.clear();
@@ -180,54 +123,13 @@ topk::Status LeaveTensorsToInputs(std::span<const std::string_view> given, Optio
 }  // namespace
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& options) {
-  for (const Flag& flag : kFlags) {
-    if (flag.default_value.empty()) continue;
-    if (topk::Status status = Apply(flag, flag.default_value, options); !status.ok()) return status;
-  }
-  std::vector<std::string_view> given;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    const std::string_view argument = arguments[i];
-    const size_t equals = argument.find('=');
-    std::string name(argument.substr(0, equals));
-    const bool is_flag = name.starts_with("--");
-    if (is_flag) name.erase(0, 2);
-    std::replace(name.begin(), name.end(), '-', '_');
-    const Flag* flag = is_flag ? FindFlag(name) : nullptr;
-    if (flag == nullptr) return UnknownFlag(argument.substr(0, equals), name);
-    const bool value_follows = equals == std::string_view::npos;
-    if (value_follows && (i + 1 == arguments.size() || arguments[i + 1].starts_with("--"))) {
-      return topk::InvalidArgument(std::string(argument) + " needs a value: " + std::string(flag->allowed));
-    }
-    const std::string_view value = value_follows ? arguments[++i] : argument.substr(equals + 1);
-    if (topk::Status status = Apply(*flag, value, options); !status.ok()) return status;
-    given.push_back(flag->name);
-  }
-  if (!options.inputs.empty()) return LeaveTensorsToInputs(given, options);
-  return CheckTogether(options);
+  if (topk::Status status = kTable.Parse(arguments, options); !status.ok()) return status;
+  return options.inputs.empty() ? CheckTogether(options) : LeaveTensorsToInputs(options);
 }
 
-std::string FlagHelp() {
-  constexpr size_t kSentenceColumn = 22;
-  std::string text;
-  for (const Flag& flag : kFlags) {
-    std::string line = "  --" + std::string(flag.name) + " " + std::string(flag.value_name);
-    line.resize(std::max(kSentenceColumn, line.size() + 1), ' ');
-    text += line + std::string(flag.sentence) + "\n" + std::string(kSentenceColumn, ' ') + "(" +
-            std::string(flag.allowed) +
-            (flag.default_value.empty() ? "" : "; default " + std::string(flag.default_value)) + ")\n";
-  }
-  return text;
-}
+std::string FlagHelp() { return kTable.Help(); }
 
-std::string CommandOf(const Options& options) {
-  std::string command = "qwen-infer bench-attention";
-  for (const Flag& flag : kFlags) {
-    const auto found = options.text.find(std::string(flag.name));
-    if (found == options.text.end() || found->second == flag.default_value) continue;
-    command.append(" --").append(flag.name).append(" ").append(found->second);
-  }
-  return command;
-}
+std::string CommandOf(const Options& options) { return kTable.Command("qwen-infer bench-attention", options); }
 
 std::vector<Case> CasesOf(const Options& options) {
   std::vector<Case> cases;

@@ -1,17 +1,12 @@
 #include "attention/report.h"
 
-#include <cstdio>
 #include <nlohmann/json.hpp>
+
+#include "shared/fixed.h"
 
 namespace qwen_infer::attention_bench {
 
 namespace {
-
-std::string Fixed(double x, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.*f", digits, x);
-  return text;
-}
 
 // Three significant digits or so.
 std::string Microseconds(std::optional<double> x) {

@@ -9,20 +9,9 @@
 
 #include "attention/case.h"
 #include "attention/measure.h"
+#include "shared/ratio.h"
 
 namespace qwen_infer::attention_bench {
-
-// Of an even number of values, the mean of the two in the middle. Not empty.
-double Median(std::vector<double> values);
-
-struct Ratio {
-  double median = 0;
-  double min = 0;
-  double max = 0;
-};
-
-// numerators[i] / denominators[i], of equal and positive length.
-Ratio RatioOfNeighbours(const std::vector<double>& numerators, const std::vector<double>& denominators);
 
 struct Row {
   Case the_case;

@@ -4,6 +4,7 @@
 #include "attention/measure.h"
 #include "attention/verify.h"
 #include "attention/yardstick.h"
+#include "shared/interrupted.h"
 
 namespace qwen_infer::attention_bench {
 

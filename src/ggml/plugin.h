@@ -13,10 +13,10 @@
 
 namespace qwen_infer {
 
-// Registers the device "TOPK" with ggml, with these settings. Call it once, before any context is created (llama.cpp
-// collects the devices then); contexts need flash attention on. kInvalidArgument, and nothing registered, if the
-// settings are invalid, if the process has loaded another ggml than the one compiled against, or if there is a device
-// "TOPK" already, for example from the environment variable GGML_BACKEND_PATH.
+// Registers the device "TOPK" with ggml, with these settings. Call it once. Contexts that are created later have it
+// (llama.cpp collects the devices then) if flash attention is on; earlier ones stay llama.cpp's own. kInvalidArgument,
+// and nothing registered, if the settings are invalid, if the process has loaded another ggml than the one compiled
+// against, or if there is a device "TOPK" already, for example from the environment variable GGML_BACKEND_PATH.
 topk::Status RegisterTopK(const Settings& settings);
 
 // The same with the defaults changed by `settings`, in the text form of settings.h.

@@ -1,0 +1,170 @@
+// The flags of a benchmark as a table, from which parser, defaults, --help and the command that measures the same are
+// derived. An Options has a `std::map<std::string, std::string> text`: the value of every flag but the files, as it was
+// written, by name.
+#ifndef QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
+#define QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "nearest.h"
+#include "topk/status.h"
+
+namespace qwen_infer {
+
+template <typename Options>
+struct FlagRow {
+  std::string_view name;
+  std::string_view value_name;     // FILE: a file to write, no part of `text`
+  std::string_view allowed;        // completes "is not ..."
+  std::string_view default_value;  // read like a value of the user's; empty: none
+  std::string_view sentence;
+  bool (*read)(std::string_view value, Options& options);
+  std::string_view short_name = {};  // "-m"
+};
+
+// All of `text` as a number in [low, high].
+template <typename T>
+bool ReadNumber(std::string_view text, T low, T high, T& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc() && end == text.data() + text.size() && out >= low && out <= high;
+}
+
+// "a,b,c"; at least one element.
+template <typename T, typename ReadOne>
+bool ReadList(std::string_view text, ReadOne read_one, std::vector<T>& out) {
+  out.clear();
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    if (!read_one(text.substr(begin, end - begin), out.emplace_back())) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+// A name of a file.
+inline bool ReadPath(std::string_view text, std::string& out) {
+  out = text;
+  return !out.empty();
+}
+
+template <typename Options>
+class FlagTable {
+ public:
+  // `rows` must outlive it.
+  explicit constexpr FlagTable(std::span<const FlagRow<Options>> rows) : rows_(rows) {}
+
+  // Reads flags (names with underscores or dashes; the value after a space or "="; the last one counts) over the
+  // defaults. Refuses unknown flags and values that are not allowed, naming what is; `options` is then undefined.
+  topk::Status Parse(std::span<const std::string_view> arguments, Options& options) const;
+
+  // The lines of --help, one flag each with what it allows and its default.
+  std::string Help() const;
+
+  // `program` and every flag that is not at its default, without the files.
+  std::string Command(std::string program, const Options& options) const;
+
+ private:
+  using Row = FlagRow<Options>;
+
+  const Row* Find(std::string_view argument) const;
+  topk::Status Apply(const Row& row, std::string_view value, Options& options) const;
+  topk::Status Unknown(std::string_view argument) const;
+
+  std::span<const Row> rows_;
+};
+
+// ---- implementation ----
+
+template <typename Options>
+const FlagRow<Options>* FlagTable<Options>::Find(std::string_view argument) const {
+  std::string name(argument);
+  std::replace(name.begin(), name.end(), '-', '_');
+  for (const Row& row : rows_) {
+    const bool is_short = !row.short_name.empty() && argument == row.short_name;
+    if (is_short || name == "__" + std::string(row.name)) return &row;
+  }
+  return nullptr;
+}
+
+template <typename Options>
+topk::Status FlagTable<Options>::Apply(const Row& row, std::string_view value, Options& options) const {
+  if (!row.read(value, options)) {
+    return topk::InvalidArgument("--" + std::string(row.name) + ": '" + std::string(value) + "' is not " +
+                                 std::string(row.allowed));
+  }
+  if (row.value_name != "FILE") options.text[std::string(row.name)] = value;
+  return {};
+}
+
+template <typename Options>
+topk::Status FlagTable<Options>::Unknown(std::string_view argument) const {
+  std::string name(argument.substr(std::min(argument.find_first_not_of('-'), argument.size())));
+  std::replace(name.begin(), name.end(), '-', '_');
+  std::vector<std::string_view> known;
+  for (const Row& row : rows_) known.push_back(row.name);
+  const std::string_view nearest = NearestName(name, known);
+  return topk::InvalidArgument("there is no flag " + std::string(argument) +
+                               (nearest.empty() ? "" : "; did you mean --" + std::string(nearest) + "?"));
+}
+
+template <typename Options>
+topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> arguments, Options& options) const {
+  for (const Row& row : rows_) {
+    if (row.default_value.empty()) continue;
+    if (topk::Status status = Apply(row, row.default_value, options); !status.ok()) return status;
+  }
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string_view argument = arguments[i];
+    const size_t equals = argument.find('=');
+    const Row* row = Find(argument.substr(0, equals));
+    if (row == nullptr) return Unknown(argument.substr(0, equals));
+    const bool value_follows = equals == std::string_view::npos;
+    if (value_follows && (i + 1 == arguments.size() || arguments[i + 1].starts_with("--"))) {
+      return topk::InvalidArgument(std::string(argument) + " needs a value: " + std::string(row->allowed));
+    }
+    const std::string_view value = value_follows ? arguments[++i] : argument.substr(equals + 1);
+    if (topk::Status status = Apply(*row, value, options); !status.ok()) return status;
+  }
+  return {};
+}
+
+template <typename Options>
+std::string FlagTable<Options>::Help() const {
+  constexpr size_t kSentenceColumn = 22;
+  std::string text;
+  for (const Row& row : rows_) {
+    std::string line = "  ";
+    if (!row.short_name.empty()) line.append(row.short_name).append(", ");
+    line.append("--").append(row.name).append(" ").append(row.value_name);
+    if (line.size() >= kSentenceColumn && !row.short_name.empty()) {
+      line += "\n" + std::string(kSentenceColumn, ' ');
+    } else {
+      line.resize(std::max(kSentenceColumn, line.size() + 1), ' ');
+    }
+    text += line + std::string(row.sentence) + "\n" + std::string(kSentenceColumn, ' ') + "(" +
+            std::string(row.allowed) +
+            (row.default_value.empty() ? "" : "; default " + std::string(row.default_value)) + ")\n";
+  }
+  return text;
+}
+
+template <typename Options>
+std::string FlagTable<Options>::Command(std::string program, const Options& options) const {
+  for (const Row& row : rows_) {
+    const auto found = options.text.find(std::string(row.name));
+    if (found == options.text.end() || found->second == row.default_value) continue;
+    program.append(" --").append(row.name).append(" ").append(found->second);
+  }
+  return program;
+}
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
