@@ -12,6 +12,7 @@
 #include "attention/measure.h"
 #include "interrupts.h"
 #include "run.h"
+#include "shared/interrupted.h"
 #include "subcommands.h"
 
 namespace qwen_infer {
@@ -73,7 +74,7 @@ int RunCalibrate(Arguments arguments) {
     }
     std::cout << path << "\n";
     return kExitSuccess;
-  } catch (const attention_bench::Interrupted&) {
+  } catch (const Interrupted&) {
     std::cerr << "interrupted: nothing was changed\n";
     return kExitInterrupted;
   } catch (const std::exception& error) {
