@@ -31,8 +31,9 @@ constexpr int64_t kStep = kRowChunk / kGroup;  // from one dimension of a group 
 constexpr float kRounder = 0x1.8p23F;
 constexpr int32_t kRounderBits = std::bit_cast<int32_t>(kRounder);
 
-// Keys are read in order, but their rows may be strided, which hardware prefetchers follow badly.
-constexpr int64_t kRowsAhead = 2 * kBlockKeys;
+// Keys are read in order, but their rows may be strided, which hardware prefetchers follow badly. Fetching earlier did
+// not help.
+constexpr int64_t kRowsAhead = kBlockKeys / 2;
 
 // What takes kLanes numbers of each of a group's four dimensions to bytes.
 struct Rounding {
