@@ -12,7 +12,8 @@
 namespace qwen_infer::attention_bench {
 
 // For head sizes 64 and 128, decode and prefill, with k = kCalibratedBudget. Takes seconds, and up to 400 MB. `say`
-// hears what was found. Throws Interrupted (shared/interrupted.h) soon after `stop` is set, std::exception if memory runs out.
+// hears what was found. Throws Interrupted (shared/interrupted.h) soon after `stop` is set, std::exception if memory
+// runs out.
 std::vector<Crossover> MeasureCrossovers(int threads, const std::atomic<bool>& stop,
                                          const std::function<void(std::string_view)>& say);
 

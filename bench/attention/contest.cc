@@ -27,11 +27,10 @@ Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& opt
 
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
   AddOurs(Method::kTopKF32, {.k = options.k, .scan = topk::ScanMode::kF32}, executor);
-  // Decode knows no int8 scan, nor do rows that see few keys for each that they keep.
+  // Rows that see few keys for each that they keep gain nothing from int8.
   const int64_t fewest_visible = the_case.n_key - the_case.n_query + 1;
   const bool all_rows_scan_int8 = fewest_visible >= topk::kLeastKeysForInt8 * options.k;
-  if (!the_case.IsDecode() && all_rows_scan_int8)
-    AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
+  if (all_rows_scan_int8) AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
   AddOurs(Method::kDense, {.k = the_case.n_key}, executor);
 }
 
