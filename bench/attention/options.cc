@@ -105,14 +105,13 @@ topk::Status CheckTogether(const Options& options) {
 // Recordings say what the tensors are like.
 constexpr std::string_view kSaidByInputs[] = {"shapes", "keys", "types"};
 
-topk::Status LeaveTensorsToInputs(Options& options) {
-  for (const FlagRow<Options>& flag : kFlags) {
-    if (std::find(std::begin(kSaidByInputs), std::end(kSaidByInputs), flag.name) == std::end(kSaidByInputs)) continue;
-    const std::string name(flag.name);
-    if (options.text[name] != flag.default_value) {
-      return topk::InvalidArgument("--" + name + " is said by the files of --inputs: leave one of the two out");
+topk::Status LeaveTensorsToInputs(std::span<const std::string_view> given, Options& options) {
+  for (const std::string_view name : kSaidByInputs) {
+    if (std::find(given.begin(), given.end(), name) != given.end()) {
+      return topk::InvalidArgument("--" + std::string(name) +
+                                   " is said by the files of --inputs: leave one of the two out");
     }
-    options.text.erase(name);
+    options.text.erase(std::string(name));
   }
   options.shapes.clear();
   options.keys.clear();
@@ -123,8 +122,9 @@ topk::Status LeaveTensorsToInputs(Options& options) {
 }  // namespace
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, Options& options) {
-  if (topk::Status status = kTable.Parse(arguments, options); !status.ok()) return status;
-  return options.inputs.empty() ? CheckTogether(options) : LeaveTensorsToInputs(options);
+  std::vector<std::string_view> given;
+  if (topk::Status status = kTable.Parse(arguments, options, &given); !status.ok()) return status;
+  return options.inputs.empty() ? CheckTogether(options) : LeaveTensorsToInputs(given, options);
 }
 
 std::string FlagHelp() { return kTable.Help(); }

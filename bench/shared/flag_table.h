@@ -62,7 +62,9 @@ class FlagTable {
 
   // Reads flags (names with underscores or dashes; the value after a space or "="; the last one counts) over the
   // defaults. Refuses unknown flags and values that are not allowed, naming what is; `options` is then undefined.
-  topk::Status Parse(std::span<const std::string_view> arguments, Options& options) const;
+  // given: names of the flags that were in the arguments, if not null.
+  topk::Status Parse(std::span<const std::string_view> arguments, Options& options,
+                     std::vector<std::string_view>* given = nullptr) const;
 
   // The lines of --help, one flag each with what it allows and its default.
   std::string Help() const;
@@ -115,7 +117,8 @@ topk::Status FlagTable<Options>::Unknown(std::string_view argument) const {
 }
 
 template <typename Options>
-topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> arguments, Options& options) const {
+topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> arguments, Options& options,
+                                       std::vector<std::string_view>* given) const {
   for (const Row& row : rows_) {
     if (row.default_value.empty()) continue;
     if (topk::Status status = Apply(row, row.default_value, options); !status.ok()) return status;
@@ -131,6 +134,7 @@ topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> argumen
     }
     const std::string_view value = value_follows ? arguments[++i] : argument.substr(equals + 1);
     if (topk::Status status = Apply(*row, value, options); !status.ok()) return status;
+    if (given != nullptr) given->push_back(row->name);
   }
   return {};
 }

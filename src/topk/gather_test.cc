@@ -35,6 +35,8 @@ class PagedRows {
   }
   PagedRows(const PagedRows&) = delete;
   PagedRows& operator=(const PagedRows&) = delete;
+  PagedRows(PagedRows&&) = delete;
+  PagedRows& operator=(PagedRows&&) = delete;
 
   bool IsThere() const { return memory_ != MAP_FAILED; }
   bool Forbid(int64_t j) { return mprotect(RowAt(j), static_cast<size_t>(page_), PROT_NONE) == 0; }

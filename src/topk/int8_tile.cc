@@ -84,7 +84,8 @@ bool Int8Tile::FindTransform(int64_t d, int64_t n_rows, const float* low, const 
     widest = std::max(widest, half * factor_[i]);
   }
   gain_ = kLargestNumber / (kHeadroom * widest);
-  if (!(gain_ > 0x1p-60F && gain_ < 0x1p60F)) return false;
+  const bool is_usable = gain_ > 0x1p-60F && gain_ < 0x1p60F;  // a number, then
+  if (!is_usable) return false;
   double squares = 0;
   for (int64_t i = 0; i < d; ++i) {
     const double deviation = 0.5 * (high[i] - low[i]) * factor_[i] * gain_ / kDeviationsOfRange;

@@ -28,6 +28,11 @@ int64_t SampleSize(int64_t n_keys) {
   return std::clamp(n_keys / kKeysPerSample / kBlockKeys * kBlockKeys, kFewestSampled, kMostSampled);
 }
 
+// Whether a row is scanned for its best keys. One that gathers its keys must not pay for the others, nor read them.
+bool Profits(const Call& call, const Visibility& visible) {
+  return !call.RunsDense(visible) && (!Call::Gathers(visible) || call.SuitsInt8(visible));
+}
+
 }  // namespace
 
 KeySample KeySample::Take(Carver& carver, const Call& call) {
@@ -42,15 +47,17 @@ KeySample KeySample::Take(Carver& carver, const Call& call) {
   return sample;
 }
 
-// Single keys, evenly spread over those that compete in any row.
-KeySample::Places KeySample::Choose(const Call& call, const Tile& tile) const {
+// Single keys, evenly spread over those that compete in any row that profits; none if no row does.
+KeySample::Places KeySample::Choose(const Call& call, const Tile& tile) {
   int64_t begin = call.input.n_key;
   int64_t end = 0;
   for (int64_t r = 0; r < tile.n_rows; ++r) {
     const Visibility& visible = call.VisibilityOf(call.RowOf(tile, r));
+    if (!Profits(call, visible)) continue;
     begin = std::min<int64_t>(begin, visible.sinks_end);
     end = std::max<int64_t>(end, visible.window_begin);
   }
+  if (begin >= end) return {};
   const int64_t count = SampleSize(end - begin);
   const int64_t step = (end - begin) / count;
   if (step < 2) return {};
@@ -115,7 +122,7 @@ bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, R
   for (int64_t r = 0; r < tile.n_rows; ++r) {
     const Visibility& visible = call.VisibilityOf(call.RowOf(tile, r));
     const float* query = work.queries + r * PadToLanes(call.input.d_k);
-    if (call.RunsDense(visible) || visible.n_competing == 0) continue;
+    if (!Profits(call, visible) || visible.n_competing == 0) continue;
     if (IsTooCoarse(ScanError(query, work.magnitude, call.input.d_k, call.input.softcap))) continue;
     const int64_t n_visible = GatherVisible(call, tile, places, r);
     const int64_t rank = GuessRank(call.LargestBudget(), n_visible, visible.n_competing, kDeviations);

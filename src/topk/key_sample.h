@@ -29,7 +29,7 @@ class KeySample {
     int64_t step = 1;
     int64_t count = 0;
   };
-  Places Choose(const Call& call, const Tile& tile) const;
+  static Places Choose(const Call& call, const Tile& tile);
   void Score(const Call& call, const Tile& tile, const Places& places, const Workspace& work) const;
   int64_t GatherVisible(const Call& call, const Tile& tile, const Places& places, int64_t row) const;
   bool PrepareInt8(const Call& call, const Tile& tile, const Workspace& work, Int8Tile& int8) const;

@@ -149,12 +149,12 @@ void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const
   row.candidates.Append(scores, static_cast<KeyIndex>(first_key));
 }
 
-void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t stride) {
+void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t d_v_padded) {
   for (size_t r = 0; r < rows.size(); ++r) {
-    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows[r].all, sums + r * stride, stride);
+    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows[r].all, sums + r * d_v_padded, d_v_padded);
   }
-  MultiplyTile(work.scores, kBlockKeys, work.value_panel, stride, sums, stride, static_cast<int64_t>(rows.size()),
-               stride, count, true);
+  MultiplyTile(work.scores, kBlockKeys, work.value_panel, d_v_padded, sums, d_v_padded,
+               static_cast<int64_t>(rows.size()), d_v_padded, count, true);
 }
 
 // Online softmax of the dense rows' scores and their share of the output.

@@ -52,8 +52,8 @@ void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores);
 void UpdateErrors(const Call& call, const Workspace& work, std::span<RowState> rows);
 
 // One step of online softmax for dense rows: the scores of `count` keys, whose values are in work.value_panel, into
-// sums[row][stride].
-void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t stride);
+// sums[row][d_v_padded].
+void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t d_v_padded);
 
 // The state of up to max_rows rows over the keys that were scanned so far. Of those that are scanned, dense rows come
 // first and those that an int8 scan suits last; then come those that gather their keys.

@@ -21,7 +21,8 @@ int32_t QuantizeRowsReference(const TensorView& keys, int64_t first, int64_t cou
           const double key = ReadNumber(keys.type, keys.Row(0, first + j, 0), i);
           number = std::nearbyint(key * static_cast<double>(factor[i]) - static_cast<double>(centre[i]));
         }
-        if (!(number >= -kByteOffset && number <= kLargestNumber)) return -1;
+        const bool is_byte = number >= -kByteOffset && number <= kLargestNumber;  // NaN is none
+        if (!is_byte) return -1;
         const auto n = static_cast<int32_t>(number);
         panel[(g * kBlockKeys + j) * kGroup + m] = static_cast<uint8_t>(n + kByteOffset);
         squares += n * n;
