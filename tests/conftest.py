@@ -6,11 +6,13 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(REPOSITORY / "scripts"))  # tests import scripts, whose folder is no package
 # Shells start background jobs with SIGINT ignored, and children would inherit that: the tests could interrupt none.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

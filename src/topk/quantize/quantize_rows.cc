@@ -35,19 +35,14 @@ constexpr int32_t kRounderBits = std::bit_cast<int32_t>(kRounder);
 // not help.
 constexpr int64_t kRowsAhead = kBlockKeys / 2;
 
-// What takes kLanes numbers of each of a group's four dimensions to bytes.
-struct Rounding {
-  VF factor[kGroup];
-  VF shift[kGroup];
-};
-
-// Numbers i + 8 m of a row, m < 4, as bytes m of 32-bit words. Bits of `strange` are set if one of them is no byte.
+// Numbers i + 8 m of a row, m < 4, as bytes m of 32-bit words; factor[m], shift[m]: what takes them there. Bits of
+// `strange` are set if one of them is no byte.
 template <class Load>
-HWY_INLINE VI QuantizeWord(const Rounding& rounding, VI& strange, Load&& load) {
+HWY_INLINE VI QuantizeWord(const VF* HWY_RESTRICT factor, const VF* HWY_RESTRICT shift, VI& strange, Load&& load) {
   const DI di;
   VI bits[kGroup];
   for (int64_t m = 0; m < kGroup; ++m) {
-    bits[m] = hn::BitCast(di, hn::MulAdd(load(m * kStep), rounding.factor[m], rounding.shift[m]));
+    bits[m] = hn::BitCast(di, hn::MulAdd(load(m * kStep), factor[m], shift[m]));
     strange = hn::Or(strange, hn::Xor(bits[m], hn::Set(di, kRounderBits)));
   }
   // The rounder's bits are left over from the first two; the others are shifted out.
@@ -98,15 +93,16 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
     }
     // load(key, i): kLanes numbers of a key from i on.
     const auto quantize = [&](int64_t i, auto&& load) HWY_ATTR {
-      Rounding rounding;
+      VF factors[kGroup];
+      VF shifts[kGroup];
       for (int64_t m = 0; m < kGroup; ++m) {
-        rounding.factor[m] = hn::Load(df, factor + i + m * kStep);
-        rounding.shift[m] = hn::Load(df, shift + i + m * kStep);
+        factors[m] = hn::Load(df, factor + i + m * kStep);
+        shifts[m] = hn::Load(df, shift + i + m * kStep);
       }
       VF words[kLanes];
       for (int64_t m = 0; m < kLanes; ++m) {
         words[m] = hn::BitCast(
-            df, QuantizeWord(rounding, strange, [&](int64_t from) HWY_ATTR { return load(row[m], i + from); }));
+            df, QuantizeWord(factors, shifts, strange, [&](int64_t from) HWY_ATTR { return load(row[m], i + from); }));
       }
       TransposeSquare(words);
       const int64_t group = i / kRowChunk * kStep + i % kStep;
