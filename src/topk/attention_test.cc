@@ -368,6 +368,25 @@ TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
   expect_equal("one NaN", [](int64_t j, int64_t i, float x) { return j == 77 && i == 5 ? kNan : x; });
 }
 
+// The last block of a task is cut off where the next one begins, here not at a multiple of 64 keys, and what stands for
+// the missing keys passes the threshold: most keys score below the middle of the range.
+TEST_F(AttentionTest, Int8TasksOfferNoKeyTwice) {
+  for (bool has_mask : {false, true}) {
+    Shape shape = Int8Shape(1, 3000, 32);
+    shape.mask = has_mask ? Shape::Mask::kCausal : Shape::Mask::kNone;
+    RandomProblem problem(shape, 600);
+    std::mt19937 random(601);
+    std::normal_distribution<float> gaussian;
+    for (int64_t j = 0; j < shape.n_key; ++j) {
+      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, gaussian(random));
+      const bool is_late = j % 512 < 8;  // wherever a task begins
+      if (is_late || j % 64 == 0) problem.k.Set(0, j, 0, 0, 12.0F);
+    }
+    for (int64_t head = 0; head < shape.n_head; ++head) problem.q.Set(0, 0, head, 0, 3.0F);
+    ExpectEqualsReference(problem.input, {.k = 200, .sinks = has_mask ? 37 : 4}, has_mask ? "mask" : "sinks");
+  }
+}
+
 // Keys that nobody sees are quantised with the others.
 TEST_F(AttentionTest, Int8IsExactBesideHiddenKeysOfAnySize) {
   for (int64_t n_query : kQueriesForInt8) {

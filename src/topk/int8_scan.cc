@@ -223,8 +223,8 @@ bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHea
     if (may_refuse && !IsWorthwhile(n_rows, segment.last - segment.first)) return false;
     may_refuse = false;
     for (int64_t r = 0; r < n_rows; ++r) {
-      survivors_.Offer(keys, call.input.d_k, segment.first * kBlockKeys, segment.last - segment.first, r,
-                       queries_ + r * PadToLanes(call.input.d_k), *rows[r]);
+      survivors_.Offer(keys, call.input.d_k, segment.first * kBlockKeys, call.input.n_key, segment.last - segment.first,
+                       r, queries_ + r * PadToLanes(call.input.d_k), *rows[r]);
     }
   }
   for (RowState* row : rows) row->candidates.DropHopeless();

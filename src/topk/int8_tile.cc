@@ -150,8 +150,8 @@ bool Int8Tile::Prepare(const Call& call, const Tile& tile, const float* queries,
 
 double Int8Tile::TypicalError(int64_t row) const { return scale_[row] * (norm_[row] * typical_norm_ + residual_[row]); }
 
-// What a key's dot product must reach, given that its f32 score is to reach the floor or the guess: the score may be
-// off by the error, and the real product of q' and the key by as much again.
+// What a key's dot product must reach, given that its score is to reach the floor or the guess. Twice the error is more
+// than enough for the roundings of the f32 score, of q' and of the offset.
 void Int8Tile::FindBounds(const Call& call, std::span<const RowState> rows, const RowBounds& bounds) const {
   for (size_t slot = 0; slot < rows.size(); ++slot) {
     const int64_t r = call.RowInHeadKv(rows[slot].id);
@@ -201,9 +201,10 @@ void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, int64_t 
              segment.survivors.bits);
     const uint8_t* mask = nullptr;
     for (int64_t slot = 0; slot < n_rows; ++slot) {
+      if (rows[slot].is_canonical) continue;  // a block that does not fit has shown that it must be
       segment.survivors.DropHidden(call, rows[slot], slot, first_key, n_blocks, mask);
       const float* query = queries_ + call.RowInHeadKv(rows[slot].id) * PadToLanes(d);
-      segment.survivors.Offer(keys, d, first_key, n_blocks, slot, query, rows[slot]);
+      segment.survivors.Offer(keys, d, first_key, last_key, n_blocks, slot, query, rows[slot]);
     }
     first_key = next;
     if (fits) continue;

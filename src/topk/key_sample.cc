@@ -123,7 +123,10 @@ bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, R
     const Visibility& visible = call.VisibilityOf(call.RowOf(tile, r));
     const float* query = work.queries + r * PadToLanes(call.input.d_k);
     if (!Profits(call, visible) || visible.n_competing == 0) continue;
-    if (IsTooCoarse(ScanError(query, work.magnitude, call.input.d_k, call.input.softcap))) continue;
+    if (IsTooCoarse(ScanError(query, work.magnitude, call.input.d_k, call.input.softcap))) {
+      use_int8 = use_int8 && !call.SuitsInt8(visible);
+      continue;
+    }
     const int64_t n_visible = GatherVisible(call, tile, places, r);
     const int64_t rank = GuessRank(call.LargestBudget(), n_visible, visible.n_competing, kDeviations);
     const int64_t most = rank + rank / 8;  // not worth more passes over the sample

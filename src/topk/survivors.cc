@@ -39,11 +39,11 @@ void Survivors::DropHidden(const Call& call, const RowState& row, int64_t slot, 
   for (int64_t b = 0; b < n_blocks; ++b) bits[b * kInt8Stride + slot] &= visible[b];
 }
 
-void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t n_blocks, int64_t slot,
-                      const float* query, RowState& row) const {
+void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t end_key, int64_t n_blocks,
+                      int64_t slot, const float* query, RowState& row) const {
   // Sinks and window are in anyway: they do not compete.
   const int64_t begin = row.visible->sinks_end;
-  const int64_t end = row.visible->window_begin;
+  const int64_t end = std::min<int64_t>(row.visible->window_begin, end_key);
   const int64_t first = std::max<int64_t>(0, (begin - first_key) / kBlockKeys);
   const int64_t last = std::min(n_blocks, (end - first_key + kBlockKeys - 1) / kBlockKeys);
   if (first >= last) return;

@@ -26,9 +26,10 @@ struct Survivors {
                   const uint8_t*& mask) const;
 
   // Scores those of bits[b * kInt8Stride + slot], b < n_blocks, that compete in the row, and offers them. The first
-  // block starts at key first_key; keys: of the KV head; query: the row's q', as ScoreKeys wants it.
-  void Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t n_blocks, int64_t slot, const float* query,
-             RowState& row) const;
+  // block starts at key first_key; bits of end_key and beyond mean nothing. keys: of the KV head; query: the row's q',
+  // as ScoreKeys wants it.
+  void Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t end_key, int64_t n_blocks, int64_t slot,
+             const float* query, RowState& row) const;
 };
 
 }  // namespace topk

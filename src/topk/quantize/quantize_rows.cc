@@ -118,7 +118,8 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
     }
     for (int64_t i = chunk; chunk < d && i < chunk + kStep; i += kLanes) {
       quantize(i, [&](const uint8_t* key, int64_t at) HWY_ATTR {
-        return at < d ? LoadTail<kType>(df, key, at, std::min(kLanes, d - at)) : hn::Zero(df);
+        if (at + kLanes <= d) return RowLoader<kType>::Load(df, key, at);
+        return at < d ? LoadTail<kType>(df, key, at, d - at) : hn::Zero(df);
       });
     }
   }

@@ -29,7 +29,7 @@ struct RowBounds {
   float* error;
 };
 
-// Facts of consecutive blocks, as QuantizedHead has them.
+// Facts of consecutive blocks: QuantizedHead or Int8Segment has them.
 struct BlockBounds {
   const float* inverse_scale;
   const float* scaled_norm;

@@ -20,6 +20,12 @@ double Margin(float kth, float error) {
   return 2.001 * static_cast<double>(error) + 0x1p-21 * std::abs(static_cast<double>(kth));
 }
 
+// A floor that was proven for scores with some error, for scores whose error is larger by `growth`.
+float Lowered(float floor, float growth) {
+  const double lowered = static_cast<double>(floor) - 1.001 * static_cast<double>(growth);
+  return std::max(kLowest, std::nextafter(static_cast<float>(lowered), -std::numeric_limits<float>::infinity()));
+}
+
 }  // namespace
 
 bool RanksBefore(const ScoredKey& a, const ScoredKey& b) {
@@ -45,6 +51,12 @@ void Candidates::Start(int64_t budget, int64_t capacity, float* scores, KeyIndex
   guess_ = kLowest;
   error_ = 0.0F;
   is_exact_ = true;
+}
+
+void Candidates::SetError(float error) {
+  if (!(error > error_)) return;
+  floor_ = Lowered(floor_, error - error_);
+  error_ = error;
 }
 
 float Candidates::FloorBelow(float kth) const {
@@ -95,7 +107,7 @@ void Candidates::Append(const Candidates& part) {
   is_exact_ = is_exact_ && part.is_exact_;
   if (!is_exact_) return;
   SetError(part.error_);
-  RaiseFloor(part.floor_);
+  RaiseFloor(Lowered(part.floor_, error_ - part.error_));
   if (part.count_ == 0) return;
   std::memcpy(scores_ + count_, part.scores_, part.count_ * sizeof(float));
   std::memcpy(keys_ + count_, part.keys_, part.count_ * sizeof(KeyIndex));

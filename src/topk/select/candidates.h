@@ -3,7 +3,7 @@
 // Append receives blocks of scores s~ with |s~ - s| <= e + 2u|s~| (scan/scan.h), where s is the canonical score. Let T
 // be the k-th largest s~ seen so far. k keys have s >= T - e - 2u|T|, so the k-th largest s of the row is at least
 // that, and a key with s~ < T - 2e - 8u|T| (the floor) cannot be among the k best: it is dropped for good. e may
-// grow as larger keys arrive: a dropped key's own error was bounded by the e of its time.
+// grow as larger keys arrive, whose scores may be off by more than the floor allows for: it is lowered by the growth.
 // A guess may stand in for a floor that is not proven yet: keys below it are left out too, and HoldsBest tells at the
 // end whether that was right. At the end keys above T + 2e + 8u|T| are in for sure; the few in between are decided by
 // their canonical scores, equal ones by the lower key. So the set is the exact one whatever the order and rounding of
@@ -63,7 +63,7 @@ class Candidates {
   bool HoldsBest();
 
   // The error bound of the scores to come; it never shrinks within a row.
-  void SetError(float error) { error_ = error > error_ ? error : error_; }
+  void SetError(float error);
   float error() const { return error_; }
 
   // A block of kBlockKeys scores of the keys from first_key on; -inf hides.

@@ -231,6 +231,27 @@ TEST_F(SelectTest, CandidatesKeepTheExactBestWhateverTheErrorOfTheScan) {
   }
 }
 
+TEST_F(SelectTest, FloorsProvenWithSmallErrorsMakeRoomForLargerOnes) {
+  constexpr int64_t kBudget = 4;
+  constexpr KeyIndex kLate = 100 * kBlockKeys;
+  const int64_t capacity = Candidates::Capacity(kBudget, kLate + kBlockKeys);
+  AlignedArray<float> kept(capacity);
+  std::vector<KeyIndex> keys(static_cast<size_t>(capacity));
+  Candidates candidates;
+  candidates.Start(kBudget, capacity, kept.data(), keys.data());
+  candidates.SetError(1e-6F);
+  AlignedArray<float> scores(kBlockKeys);
+  std::fill_n(scores.data(), kBlockKeys, -std::numeric_limits<float>::infinity());
+  std::fill_n(scores.data(), kBudget, 1.0F);
+  candidates.Append(scores.data(), 0);
+  candidates.DropHopeless();
+  ASSERT_GT(candidates.floor(), 0.9999F);
+  candidates.SetError(1e-3F);  // what follows may be larger than it seems
+  std::fill_n(scores.data(), kBudget, 1.0F - 5e-4F);
+  candidates.Append(scores.data(), kLate);
+  EXPECT_EQ(candidates.count(), 2 * kBudget);
+}
+
 TEST_F(SelectTest, RanksNanLastAndEqualScoresByKey) {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   std::vector<ScoredKey> keys = {{nan, 0}, {1.0, 5}, {-1e300, 2}, {1.0, 3}, {nan, 1}, {2.0, 9}};
