@@ -5,6 +5,7 @@
 
 #include "attention/cache_size.h"
 #include "shared/flag_table.h"
+#include "shared/read_type.h"
 #include "topk/attention.h"
 
 namespace qwen_infer::attention_bench {
@@ -34,13 +35,7 @@ bool ReadShape(std::string_view text, HeadShape& shape) {
          shape.n_head % shape.n_head_kv == 0;
 }
 
-bool ReadType(std::string_view text, ggml_type& out) {
-  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                   [text](ggml_type type) { return ggml_type_name(type) == text; });
-  if (found == std::end(kTypes)) return false;
-  out = *found;
-  return true;
-}
+bool ReadKvType(std::string_view text, ggml_type& out) { return ReadType(text, kTypes, out); }
 
 constexpr FlagRow<Options> kFlags[] = {
     {"shapes", "LIST", "a list of Q:KV:D with Q (up to 1024) a multiple of KV and D from 1 to 576",
@@ -52,7 +47,7 @@ constexpr FlagRow<Options> kFlags[] = {
      "1 is decode, with caches cold; more are prefill: the last ones of the context",
      [](std::string_view v, Options& o) { return ReadList(v, ReadCount, o.queries); }},
     {"types", "LIST", "a list of f32, f16, bf16 and q8_0", "f16", "types of K and V",
-     [](std::string_view v, Options& o) { return ReadList(v, ReadType, o.types); }},
+     [](std::string_view v, Options& o) { return ReadList(v, ReadKvType, o.types); }},
     {"inputs", "FILES", "a list of file names", "",
      "recorded q, K and V (bench/record_inputs.py), which say shapes, keys and types",
      [](std::string_view v, Options& o) { return ReadList(v, ReadPath, o.inputs); }},

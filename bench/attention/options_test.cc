@@ -6,23 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/parsed.h"
+
 namespace qwen_infer::attention_bench {
 namespace {
 
-Options Parsed(const std::vector<std::string_view>& arguments) {
-  Options options;
-  const topk::Status status = ParseOptions(arguments, options);
-  EXPECT_TRUE(status.ok()) << status.message();
-  return options;
-}
-
-std::string Refusal(const std::vector<std::string_view>& arguments) {
-  Options options;
-  return ParseOptions(arguments, options).message();
-}
-
 TEST(OptionsTest, DefaultsAreThoseOfTheHelp) {
-  const Options options = Parsed({});
+  const Options options = ParsedAs<Options>({});
   ASSERT_EQ(options.shapes.size(), 3U);
   EXPECT_EQ(options.shapes[1].n_head, 16);
   EXPECT_EQ(options.shapes[1].n_head_kv, 8);
@@ -42,14 +32,14 @@ TEST(OptionsTest, DefaultsAreThoseOfTheHelp) {
 }
 
 TEST(OptionsTest, TakesDashesUnderscoresAndEquals) {
-  EXPECT_EQ(Parsed({"--cold-bytes", "7"}).cold_bytes, 7);
-  EXPECT_EQ(Parsed({"--cold_bytes=8"}).cold_bytes, 8);
-  EXPECT_EQ(Parsed({"--threads=3"}).threads, 3);
-  EXPECT_EQ(Parsed({"--json=a=b.json"}).json, "a=b.json");
+  EXPECT_EQ(ParsedAs<Options>({"--cold-bytes", "7"}).cold_bytes, 7);
+  EXPECT_EQ(ParsedAs<Options>({"--cold_bytes=8"}).cold_bytes, 8);
+  EXPECT_EQ(ParsedAs<Options>({"--threads=3"}).threads, 3);
+  EXPECT_EQ(ParsedAs<Options>({"--json=a=b.json"}).json, "a=b.json");
 }
 
 TEST(OptionsTest, TheLastOfARepeatedFlagCounts) {
-  const Options options = Parsed({"--keys", "512,1024", "--keys", "2048"});
+  const Options options = ParsedAs<Options>({"--keys", "512,1024", "--keys", "2048"});
   EXPECT_EQ(options.keys, std::vector<int64_t>{2048});
   EXPECT_EQ(options.text.at("keys"), "2048");
 }
@@ -80,50 +70,52 @@ TEST(OptionsTest, ABadValueIsNamedWithWhatIsAllowed) {
       {"--json", ""},
   };
   for (const auto& arguments : bad) {
-    const std::string message = Refusal(arguments);
+    const std::string message = RefusalAs<Options>(arguments);
     EXPECT_TRUE(message.starts_with(std::string(arguments[0]) + ": '" + std::string(arguments[1]) + "' is not a"))
         << arguments[0] << " " << arguments[1] << ": " << message;
   }
 }
 
 TEST(OptionsTest, TheCommandHasWhatIsNotDefaultAndNoFiles) {
-  EXPECT_EQ(CommandOf(Parsed({"--json", "a.json"})), "qwen-infer bench-attention");
-  EXPECT_EQ(CommandOf(Parsed({"--repeat=5", "--csv=a.csv", "--keys", "1024", "--k", "256"})),
+  EXPECT_EQ(CommandOf(ParsedAs<Options>({"--json", "a.json"})), "qwen-infer bench-attention");
+  EXPECT_EQ(CommandOf(ParsedAs<Options>({"--repeat=5", "--csv=a.csv", "--keys", "1024", "--k", "256"})),
             "qwen-infer bench-attention --keys 1024 --repeat 5");
 }
 
 TEST(OptionsTest, AMissingValueIsAnError) {
-  EXPECT_EQ(Refusal({"--k"}), "--k needs a value: an integer from 1 to 16777216");
-  EXPECT_EQ(Refusal({"--k", "--repeat"}), "--k needs a value: an integer from 1 to 16777216");
+  EXPECT_EQ(RefusalAs<Options>({"--k"}), "--k needs a value: an integer from 1 to 16777216");
+  EXPECT_EQ(RefusalAs<Options>({"--k", "--repeat"}), "--k needs a value: an integer from 1 to 16777216");
 }
 
 TEST(OptionsTest, AnUnknownFlagSuggestsTheNearest) {
-  EXPECT_EQ(Refusal({"--shape=4:2:64"}), "there is no flag --shape; did you mean --shapes?");
-  EXPECT_EQ(Refusal({"-k"}), "there is no flag -k; did you mean --k?");
-  EXPECT_EQ(Refusal({"model.gguf"}), "there is no flag model.gguf");
+  EXPECT_EQ(RefusalAs<Options>({"--shape=4:2:64"}), "there is no flag --shape; did you mean --shapes?");
+  EXPECT_EQ(RefusalAs<Options>({"-k"}), "there is no flag -k; did you mean --k?");
+  EXPECT_EQ(RefusalAs<Options>({"model.gguf"}), "there is no flag model.gguf");
 }
 
 TEST(OptionsTest, ValuesThatExcludeEachOtherAreErrors) {
-  EXPECT_NE(Refusal({"--keys", "256"}).find("--queries 512 is more than --keys 256"), std::string::npos);
-  EXPECT_NE(Refusal({"--shapes", "4:2:40", "--types", "q8_0"}).find("multiples of 32"), std::string::npos);
+  EXPECT_NE(RefusalAs<Options>({"--keys", "256"}).find("--queries 512 is more than --keys 256"), std::string::npos);
+  EXPECT_NE(RefusalAs<Options>({"--shapes", "4:2:40", "--types", "q8_0"}).find("multiples of 32"), std::string::npos);
 }
 
 TEST(OptionsTest, InputsSayWhatTheTensorsAreLike) {
-  const Options options = Parsed({"--inputs", "a.gguf,folder/b.gguf", "--queries", "1"});
+  const Options options = ParsedAs<Options>({"--inputs", "a.gguf,folder/b.gguf", "--queries", "1"});
   EXPECT_EQ(options.inputs, (std::vector<std::string>{"a.gguf", "folder/b.gguf"}));
   EXPECT_TRUE(options.shapes.empty() && options.keys.empty() && options.types.empty());
   EXPECT_FALSE(options.text.contains("types"));
   EXPECT_EQ(CommandOf(options), "qwen-infer bench-attention --queries 1 --inputs a.gguf,folder/b.gguf");
   for (const std::string_view flag : {"--shapes=4:2:32", "--keys=1024", "--types=f16"}) {
-    EXPECT_NE(Refusal({"--inputs=a.gguf", flag}).find(" is said by the files of --inputs"), std::string::npos) << flag;
+    EXPECT_NE(RefusalAs<Options>({"--inputs=a.gguf", flag}).find(" is said by the files of --inputs"),
+              std::string::npos)
+        << flag;
   }
-  EXPECT_NE(Refusal({"--inputs", "a.gguf,"}).find("--inputs: 'a.gguf,' is not a list of file names"),
+  EXPECT_NE(RefusalAs<Options>({"--inputs", "a.gguf,"}).find("--inputs: 'a.gguf,' is not a list of file names"),
             std::string::npos);
 }
 
 TEST(OptionsTest, CasesAreAllCombinations) {
-  const std::vector<Case> cases =
-      CasesOf(Parsed({"--shapes", "4:2:32,8:8:64", "--keys", "64,128", "--queries", "1,8", "--types", "f16,q8_0"}));
+  const std::vector<Case> cases = CasesOf(
+      ParsedAs<Options>({"--shapes", "4:2:32,8:8:64", "--keys", "64,128", "--queries", "1,8", "--types", "f16,q8_0"}));
   ASSERT_EQ(cases.size(), 16U);
   EXPECT_EQ(cases.front().Name(), "1 query, 64 keys, heads 4:2:32, f16");
   EXPECT_EQ(cases.back().Name(), "8 queries, 128 keys, heads 8:8:64, q8_0");

@@ -5,6 +5,7 @@
 
 #include "common.h"
 #include "shared/flag_table.h"
+#include "shared/read_type.h"
 
 namespace qwen_infer::end_to_end_bench {
 
@@ -23,13 +24,7 @@ bool ReadTokens(std::string_view text, int64_t& out) { return ReadNumber<int64_t
 
 bool ReadDepth(std::string_view text, int64_t& out) { return ReadNumber<int64_t>(text, 0, kMaxTokens, out); }
 
-bool ReadType(std::string_view text, ggml_type& out) {
-  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes),
-                                   [text](ggml_type type) { return ggml_type_name(type) == text; });
-  if (found == std::end(kTypes)) return false;
-  out = *found;
-  return true;
-}
+bool ReadKvType(std::string_view text, ggml_type& out) { return ReadType(text, kTypes, out); }
 
 constexpr FlagRow<Options> kFlags[] = {
     {"model", "PATH", "a file name", "", "GGUF file", [](auto v, Options& o) { return ReadPath(v, o.model); }, "-m"},
@@ -49,9 +44,9 @@ constexpr FlagRow<Options> kFlags[] = {
      },
      "-t"},
     {"cache_type_k", "TYPE", kTypesAllowed, "f16", "type of K",
-     [](auto v, Options& o) { return ReadType(v, o.type_k); }, "-ctk"},
+     [](auto v, Options& o) { return ReadKvType(v, o.type_k); }, "-ctk"},
     {"cache_type_v", "TYPE", kTypesAllowed, "f16", "type of V; full attention without flash needs f32, f16 or bf16",
-     [](auto v, Options& o) { return ReadType(v, o.type_v); }, "-ctv"},
+     [](auto v, Options& o) { return ReadKvType(v, o.type_v); }, "-ctv"},
     {"file", "PATH", "a file name", "", "text to read, from its start again if it is short; else random tokens",
      [](auto v, Options& o) { return ReadPath(v, o.text_file); }, "-f"},
     {"json", "FILE", "a file name", "", "also write the figures of all rounds, with machine, versions and flags",

@@ -32,8 +32,6 @@ constexpr float kNoGuess = -std::numeric_limits<float>::infinity();
 // Room for whole panels of rows, which QuantizeQueries writes.
 constexpr int64_t kSlots = (kTileRows + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
 
-float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity()); }
-
 }  // namespace
 
 bool Int8Scan::Suits(const Call& call) {
@@ -137,10 +135,10 @@ void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowS
       n_sample = HideInSample(scores);
     }
     if (n_sample == 0) continue;
-    const int64_t rank = GuessRank(rows[r]->candidates.budget(), n_sample, rows[r]->visible->n_competing, kDeviations);
-    const int64_t most = rank + rank / 8;  // not worth more passes over the sample
-    if (most >= n_sample) continue;
-    guess_[r] = FloorFor(scores, kSampleKeys, rank, most) * facts_.scale[r];
+    const RowState& row = *rows[r];
+    const auto guess =
+        GuessFloor(scores, kSampleKeys, {n_sample, row.visible->n_competing}, row.candidates.budget(), kDeviations);
+    if (guess) guess_[r] = *guess * facts_.scale[r];
   }
 }
 
@@ -167,8 +165,6 @@ int64_t Int8Scan::HideInSample(float* scores) const {
 // What each row's keys must reach in the next segment, and by which of them the int8 scores do.
 void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows,
                              Blocks segment) {
-  // More than all roundings of a threshold, which are a few units of 2^-24.
-  constexpr double kRoundings = 1e-6;
   const auto n_rows = static_cast<int64_t>(rows.size());
   for (int64_t r = 0; r < n_rows; ++r) {
     const Candidates& candidates = rows[r]->candidates;
@@ -176,9 +172,10 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
     const double least = std::max<double>(proven, guess_[r]) - candidates.error();
     const double scale = facts_.scale[r];
     const double transforms = static_cast<double>(kTransformUnits) * facts_.norm[r];
-    bounds_.least[r] = RoundDown((least - kRoundings * std::abs(least)) / scale);
-    bounds_.norm[r] = static_cast<float>((facts_.error[r] + transforms) / scale * (1.0 + 10 * kRoundings));
-    bounds_.error[r] = static_cast<float>((facts_.norm[r] + facts_.error[r]) / scale * (1.0 + 10 * kRoundings));
+    bounds_.least[r] = RoundDown((least - kThresholdRoundings * std::abs(least)) / scale);
+    bounds_.norm[r] = static_cast<float>((facts_.error[r] + transforms) / scale * (1.0 + 10 * kThresholdRoundings));
+    bounds_.error[r] =
+        static_cast<float>((facts_.norm[r] + facts_.error[r]) / scale * (1.0 + 10 * kThresholdRoundings));
   }
   const int64_t n_padded = PadToInt8Rows(n_rows);
   std::fill(bounds_.least + n_rows, bounds_.least + n_padded, std::numeric_limits<float>::infinity());

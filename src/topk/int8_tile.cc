@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "topk/load/pack.h"
+#include "topk/numeric.h"
 #include "topk/quantize/quantize_rows.h"
 #include "topk/scan/scan.h"
 
@@ -21,12 +22,6 @@ constexpr float kHeadroom = 1.6F;
 constexpr double kDeviationsOfRange = 3.0;
 
 constexpr int kLargestExponent = 60;
-
-// More than all roundings of a threshold, which are a few units of 2^-24.
-constexpr double kRoundings = 1e-6;
-
-float RoundDown(double x) { return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity()); }
-float RoundUp(double x) { return std::nextafter(static_cast<float>(x), std::numeric_limits<float>::infinity()); }
 
 }  // namespace
 
@@ -132,8 +127,8 @@ bool Int8Tile::QuantizeRow(int64_t d, int64_t row) {
   sums_[row] = sum;
   offset_[row] = offset / static_cast<double>(gain_);
   scale_[row] = scale / static_cast<double>(gain_);
-  norm_[row] = std::sqrt(squares) * (1 + kRoundings);
-  residual_[row] = static_cast<double>(kRowResidual) * total / scale * (1 + kRoundings);
+  norm_[row] = std::sqrt(squares) * (1 + kThresholdRoundings);
+  residual_[row] = static_cast<double>(kRowResidual) * total / scale * (1 + kThresholdRoundings);
   return true;
 }
 
@@ -157,7 +152,7 @@ void Int8Tile::FindBounds(const Call& call, std::span<const RowState> rows, cons
     const int64_t r = call.RowInHeadKv(rows[slot].id);
     const double reach = static_cast<double>(rows[slot].candidates.ReachToCompete());
     const double least = reach - 2.0 * static_cast<double>(rows[slot].candidates.error()) -
-                         kRoundings * (std::abs(reach) + std::abs(offset_[r]));
+                         kThresholdRoundings * (std::abs(reach) + std::abs(offset_[r]));
     bounds.least[slot] = RoundDown((least - offset_[r]) / scale_[r]);
     bounds.norm[slot] = RoundUp(norm_[r]);
     bounds.error[slot] = RoundUp(residual_[r]);

@@ -128,12 +128,11 @@ bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, R
       continue;
     }
     const int64_t n_visible = GatherVisible(call, tile, places, r);
-    const int64_t rank = GuessRank(call.LargestBudget(), n_visible, visible.n_competing, kDeviations);
-    const int64_t most = rank + rank / 8;  // not worth more passes over the sample
-    const bool is_guess = most < n_visible;
-    if (is_guess) starts[r].guess = FloorFor(visible_, n_visible, rank, most);
+    const auto guess =
+        GuessFloor(visible_, n_visible, {n_visible, visible.n_competing}, call.LargestBudget(), kDeviations);
+    if (guess) starts[r].guess = *guess;
     if (!use_int8 || !call.SuitsInt8(visible)) continue;
-    use_int8 = is_guess;
+    use_int8 = guess.has_value();
     const auto reach = static_cast<float>(static_cast<double>(starts[r].guess) - int8->TypicalError(r));
     n_seen += n_visible;
     n_surviving += Compact(reach, n_visible, visible_, keys_);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "topk/attention.h"
 #include "topk/tensor.h"
@@ -47,6 +48,12 @@ inline float ReadNumber(DataType type, const uint8_t* row, int64_t i) {
   }
   return 0.0F;
 }
+
+// The f32 next below or above the one that x rounds to: bounds of x.
+inline float RoundDown(double x) {
+  return std::nextafter(static_cast<float>(x), -std::numeric_limits<float>::infinity());
+}
+inline float RoundUp(double x) { return std::nextafter(static_cast<float>(x), std::numeric_limits<float>::infinity()); }
 
 // ALiBi slope of a query head, as ggml defines it (f32); 1 without ALiBi.
 inline float AlibiSlope(float max_bias, int64_t head, int64_t n_head) {

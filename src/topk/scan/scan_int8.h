@@ -20,6 +20,9 @@ struct QuantizedRows {
   int64_t n_rows;
 };
 
+// More than all roundings of a threshold, which are a few units of 2^-24, relative to what they round.
+inline constexpr double kThresholdRoundings = 1e-6;
+
 // What a row's threshold is made of: a key of a block can reach it only if
 //   dot >= least * inverse_scale - (norm * scaled_norm + error * scaled_error)
 // in f32, with the block's facts. Arrays of kInt8Stride numbers, 64-byte aligned.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "topk/numeric.h"
 #include "topk/select/select.h"
 
 namespace topk {
@@ -23,7 +24,7 @@ double Margin(float kth, float error) {
 // A floor that was proven for scores with some error, for scores whose error is larger by `growth`.
 float Lowered(float floor, float growth) {
   const double lowered = static_cast<double>(floor) - 1.001 * static_cast<double>(growth);
-  return std::max(kLowest, std::nextafter(static_cast<float>(lowered), -std::numeric_limits<float>::infinity()));
+  return std::max(kLowest, RoundDown(lowered));
 }
 
 }  // namespace
@@ -60,14 +61,10 @@ void Candidates::SetError(float error) {
 }
 
 float Candidates::FloorBelow(float kth) const {
-  const double floor = static_cast<double>(kth) - Margin(kth, error_);
-  return std::max(kLowest, std::nextafter(static_cast<float>(floor), -std::numeric_limits<float>::infinity()));
+  return std::max(kLowest, RoundDown(static_cast<double>(kth) - Margin(kth, error_)));
 }
 
-float Candidates::CeilingAbove(float kth) const {
-  const double ceiling = static_cast<double>(kth) + Margin(kth, error_);
-  return std::nextafter(static_cast<float>(ceiling), std::numeric_limits<float>::infinity());
-}
+float Candidates::CeilingAbove(float kth) const { return RoundUp(static_cast<double>(kth) + Margin(kth, error_)); }
 
 void Candidates::DropHopeless() {
   if (count_ >= budget_) RaiseFloor(FloorBelow(KthLargest(scores_, count_, budget_)));
