@@ -2,39 +2,19 @@
 // caches cold.
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <memory>
 #include <string>
-#include <vector>
 
 #include "topk/attention.h"
 #include "topk/testing/random_input.h"
+#include "topk/testing/time_attention.h"
 
 namespace topk {
 namespace {
 
-using testing::OutputTensor;
-using testing::RandomProblem;
 using testing::Shape;
 
-// Decode reads K from memory: rotate over copies that exceed the last-level cache together.
-constexpr int64_t kColdBytes = int64_t{128} << 20;
-
 void AttentionBench(benchmark::State& state, const Shape& shape, const TopKOptions& options) {
-  const int64_t kv_bytes = 2 * RowBytes(shape.k_type, shape.d_k) * shape.n_key * shape.n_head_kv;
-  const int64_t copies = shape.n_query > 1 ? 1 : std::max<int64_t>(1, kColdBytes / kv_bytes);
-  std::vector<std::unique_ptr<RandomProblem>> problems;
-  for (int64_t c = 0; c < copies; ++c) problems.push_back(std::make_unique<RandomProblem>(shape, 1));
-  OutputTensor out(problems[0]->input);
-  size_t next = 0;
-  for (auto _ : state) {
-    const AttentionInput& input = problems[next++ % problems.size()]->input;
-    const Status status = Attention(input, options, {out.view()}, OpenMpExecutor(0));
-    if (!status.ok()) state.SkipWithError(status.message().c_str());
-  }
-  state.counters["us_per_row"] =
-      benchmark::Counter(static_cast<double>(shape.n_query * shape.n_head) * 1e-6,
-                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  testing::TimeAttention(state, shape, options, [](AttentionInput&) {});
 }
 
 bool Register() {

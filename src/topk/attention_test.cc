@@ -2,104 +2,26 @@
 // target of this machine and for several thread counts.
 #include "topk/attention.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <random>
-#include <thread>
 #include <vector>
 
+#include "topk/testing/expect_attention.h"
 #include "topk/testing/random_input.h"
 
 namespace topk {
 namespace {
 
+using testing::ExpectEqualsReference;
+using testing::kInf;
+using testing::kNan;
 using testing::OutputTensor;
 using testing::RandomProblem;
 using testing::Shape;
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
-// std::thread workers: unlike libgomp's, ThreadSanitizer understands them.
-void ThreadFor(void* context, int64_t count, ParallelTask task, void* state) {
-  const int n_workers = *static_cast<int*>(context);
-  std::atomic<int64_t> next = 0;
-  std::vector<std::thread> threads;
-  for (int worker = 0; worker < n_workers; ++worker) {
-    threads.emplace_back([&, worker] {
-      for (int64_t index = next++; index < count; index = next++) task(state, index, worker);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
-class AttentionTest : public ::testing::Test {
- protected:
-  void TearDown() override { UseSimdTarget(nullptr); }
-};
-
-// Weights sum to 1, so an output is off by at most about (e_s + count * u) * max|v|; e_s, the scan's error, is below
-// 1e-5 for the scores here.
-constexpr float kTolerance = 2e-4F;
-
-void ExpectClose(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(want[i])) {
-      ASSERT_TRUE(std::isnan(got[i])) << what << " at " << i << ": " << got[i] << " is not NaN";
-    } else if (std::isinf(want[i])) {
-      ASSERT_EQ(got[i], want[i]) << what << " at " << i;
-    } else {
-      ASSERT_NEAR(got[i], want[i], kTolerance * std::max(1.0F, std::abs(want[i]))) << what << " at " << i;
-    }
-  }
-}
-
-// Runs a problem on all targets and 1 to 3 threads, with every scan, with and without asking for the selection.
-void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, const std::string& what) {
-  OutputTensor expected(input);
-  Selection expected_selection;
-  Statistics expected_statistics;
-  ASSERT_EQ(ReferenceAttention(input, options, {expected.view(), &expected_selection, nullptr}).message(), "") << what;
-  OutputTensor expected_plain(input);
-  ASSERT_TRUE(ReferenceAttention(input, options, {expected_plain.view(), nullptr, &expected_statistics}).ok());
-  const auto expect_equal = [&](const Executor& executor, const std::string& where) {
-    OutputTensor out(input);
-    Selection selection;
-    ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
-    ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
-    ASSERT_EQ(selection.keys, expected_selection.keys) << where;
-    ExpectClose(selection.weights, expected_selection.weights, where + " weights");
-    ExpectClose(out.numbers, expected.numbers, where + " with selection");
-
-    OutputTensor plain(input);
-    Statistics statistics;
-    ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
-    ExpectClose(plain.numbers, expected_plain.numbers, where);
-    EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
-    EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
-    EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
-    EXPECT_EQ(statistics.keys_kept, expected_statistics.keys_kept) << where;
-    EXPECT_EQ(statistics.mass_rows, expected_statistics.mass_rows) << where;
-    EXPECT_NEAR(statistics.MeanMass(), expected_statistics.MeanMass(), 1e-4) << where;
-    EXPECT_NEAR(statistics.mass_min, expected_statistics.mass_min, 1e-4) << where;
-  };
-  for (const char* target : SimdTargets()) {
-    ASSERT_TRUE(UseSimdTarget(target));
-    for (int n_threads : {1, 3}) {
-      for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8}) {
-        options.scan = scan;
-        const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
-        ASSERT_NO_FATAL_FAILURE(expect_equal(executor, what + " on " + target + " with " + std::to_string(n_threads) +
-                                                           " threads" + (scan == ScanMode::kInt8 ? ", int8" : "")));
-      }
-    }
-  }
-}
+class AttentionTest : public testing::TargetTest {};
 
 TEST_F(AttentionTest, HasATargetAndRefusesUnknownOnes) {
   EXPECT_FALSE(SimdTargets().empty());
@@ -220,204 +142,6 @@ TEST_F(AttentionTest, GrowsTheBudgetToTheMassAskedFor) {
         }
       }
     }
-  }
-}
-
-// Problems whose rows suit an int8 scan: none measures its mass. Many queries share one scan; few of more than 2,048
-// keys split the keys.
-constexpr int64_t kQueriesForInt8[] = {40, 3};
-Shape Int8Shape(int64_t n_query, int64_t n_key, int64_t d) {
-  return {.n_query = n_query, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d, .d_v = 4};
-}
-
-TEST_F(AttentionTest, Int8RulesOutNoKeyOfTheSelection) {
-  uint32_t seed = 200;
-  for (int64_t d : {1, 24, 64, 80, 128}) {
-    for (int64_t n_key : {1000, 5000}) {
-      for (DataType type : {DataType::kF32, DataType::kF16}) {
-        for (int64_t n_query : kQueriesForInt8) {
-          Shape shape = Int8Shape(n_query, n_key, d);
-          shape.k_type = type;
-          shape.mask = Shape::Mask::kCausal;
-          const RandomProblem problem(shape, seed++);
-          ExpectEqualsReference(problem.input, {.k = 40}, shape.Name());
-          ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
-        }
-      }
-    }
-  }
-}
-
-// Hidden keys between visible ones are scanned with them and must not be selected, nor spoil the guesses.
-TEST_F(AttentionTest, Int8IsExactUnderMasksWithHoles) {
-  uint32_t seed = 250;
-  for (Shape::Mask mask : {Shape::Mask::kRandom, Shape::Mask::kSequences}) {
-    for (DataType type : {DataType::kF16, DataType::kF32}) {
-      for (int64_t n_key : {1000, 5000}) {
-        for (bool causal : {false, true}) {
-          Shape shape = Int8Shape(kQueriesForInt8[causal ? 1 : 0], n_key, 64);
-          shape.mask = mask;
-          shape.mask_type = type;
-          RandomProblem problem(shape, seed++);
-          problem.input.causal = causal;
-          ExpectEqualsReference(problem.input, {.k = 30}, shape.Name());
-          ExpectEqualsReference(problem.input, {.k = 20, .sinks = 3, .window = 100}, shape.Name() + " forced");
-        }
-      }
-    }
-  }
-  // Keys of another sequence score far above those that the queries see.
-  for (int64_t n_query : kQueriesForInt8) {
-    Shape shape = Int8Shape(n_query, 3000, 32);
-    shape.mask = Shape::Mask::kSequences;
-    RandomProblem problem(shape, seed);
-    for (int64_t query = 0; query < shape.n_query; ++query) {
-      for (int64_t i = 0; i < 3 * shape.d_k; ++i) problem.q.Set(0, query, i / shape.d_k, i % shape.d_k, 1.0F);
-    }
-    for (int64_t j = 0; j < shape.n_key; ++j) {
-      if (j / 50 % 3 != 0) continue;
-      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, 3.0F);
-    }
-    ExpectEqualsReference(problem.input, {.k = 40}, "hidden keys with the highest scores");
-  }
-}
-
-TEST_F(AttentionTest, EqualsReferenceWhenFewKeysAreVisible) {
-  uint32_t seed = 800;
-  for (int64_t n_query : {1, 5, 40}) {
-    for (DataType type : {DataType::kF16, DataType::kQ8_0}) {
-      Shape shape{.n_query = n_query,
-                  .n_key = 9001,
-                  .n_head = 7,
-                  .n_head_kv = 1,
-                  .d_k = 64,
-                  .d_v = 64,
-                  .k_type = type,
-                  .v_type = type,
-                  .mask = Shape::Mask::kSparse,
-                  .sink_logits = true};
-      RandomProblem problem(shape, seed++);
-      ExpectEqualsReference(problem.input, {.k = 50, .mass = MassMode::kExact}, shape.Name());
-      ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
-      ExpectEqualsReference(problem.input, {.k = 1000}, shape.Name() + " dense");
-      ExpectEqualsReference(problem.input, {.k = 1000, .sparse = true}, shape.Name() + " all kept");
-      ExpectEqualsReference(problem.input, {.k = 50, .crossover = 10000}, shape.Name() + " crossover");
-      ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.3F, .max_k = 100}, shape.Name() + " mass");
-      problem.input.causal = true;
-      problem.input.alibi_max_bias = 8.0F;
-      problem.input.softcap = 3.0F;
-      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " causal, ALiBi, soft-cap");
-    }
-  }
-}
-
-TEST_F(AttentionTest, SparseMasksSurviveNumbersThatAreNotFinite) {
-  for (float bad : {kNan, kInf, -kInf, 3e38F, 1e25F}) {
-    for (int64_t k : {5, 5000}) {
-      for (int64_t n_key : {400, 3000}) {
-        const Shape shape{.n_query = 3,
-                          .n_key = n_key,
-                          .n_head = 2,
-                          .n_head_kv = 1,
-                          .d_k = 12,
-                          .d_v = 4,
-                          .mask = Shape::Mask::kSparse,
-                          .mask_type = DataType::kF32};
-        const auto expect_equal = [&](const std::string& where, auto&& spoil) {
-          RandomProblem problem(shape, 31);
-          int64_t visible = 100;
-          while (problem.mask_f32[visible] == -kInf) ++visible;
-          spoil(problem, visible);
-          ExpectEqualsReference(problem.input, {.k = k}, std::to_string(bad) + " in a " + where);
-        };
-        expect_equal("key", [&](RandomProblem& p, int64_t j) { p.k.Set(0, j, 0, 3, bad); });
-        expect_equal("value", [&](RandomProblem& p, int64_t j) { p.v.Set(0, j, 0, 3, bad); });
-        expect_equal("query", [&](RandomProblem& p, int64_t) { p.q.Set(0, 0, 1, 3, bad); });
-        expect_equal("mask", [&](RandomProblem& p, int64_t j) { p.mask_f32[j] = bad; });
-      }
-    }
-  }
-}
-
-TEST_F(AttentionTest, Int8IsExactOnHardKeys) {
-  const auto expect_equal = [&](const char* what, auto&& change) {
-    for (int64_t n_query : kQueriesForInt8) {
-      const Shape shape = Int8Shape(n_query, 3000, 64);
-      RandomProblem problem(shape, 300);
-      std::mt19937 random(301);
-      std::normal_distribution<float> gaussian;
-      for (int64_t j = 0; j < shape.n_key; ++j) {
-        for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, change(j, i, gaussian(random)));
-      }
-      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " " + what);
-    }
-  };
-  expect_equal("huge biases", [](int64_t, int64_t i, float x) { return x + (i % 5 == 0 ? 3000.0F : 0.0F); });
-  expect_equal("outlier channels", [](int64_t, int64_t i, float x) { return i < 2 ? 200.0F * x : x; });
-  expect_equal("near ties", [](int64_t, int64_t i, float x) { return std::sin(static_cast<float>(i)) + 1e-7F * x; });
-  expect_equal("one giant key", [](int64_t j, int64_t, float x) { return j == 1234 ? 1e6F * x : x; });
-  expect_equal("huge keys", [](int64_t, int64_t, float x) { return 1e20F * x; });
-  expect_equal("denormal keys", [](int64_t, int64_t, float x) { return 1e-40F * x; });
-  expect_equal("mostly zero keys", [](int64_t j, int64_t, float x) { return j % 30 == 0 ? x : 0.0F; });
-  expect_equal("keys that repeat", [](int64_t j, int64_t i, float) { return static_cast<float>((j % 11) * i % 7); });
-  // The first and last keys of each block, where a sample sees too much or nothing of what counts.
-  expect_equal("large at the start of blocks", [](int64_t j, int64_t, float x) { return j % 64 < 16 ? 5.0F * x : x; });
-  expect_equal("large at the end of blocks", [](int64_t j, int64_t, float x) { return j % 64 >= 48 ? 5.0F * x : x; });
-  expect_equal("growing keys", [](int64_t j, int64_t, float x) { return 0.01F * static_cast<float>(j) * x; });
-  expect_equal("one infinite key", [](int64_t j, int64_t, float x) { return j == 77 ? kInf : x; });
-  expect_equal("one NaN", [](int64_t j, int64_t i, float x) { return j == 77 && i == 5 ? kNan : x; });
-}
-
-// The last block of a task is cut off where the next one begins, here not at a multiple of 64 keys, and what stands for
-// the missing keys passes the threshold: most keys score below the middle of the range.
-TEST_F(AttentionTest, Int8TasksOfferNoKeyTwice) {
-  for (bool has_mask : {false, true}) {
-    Shape shape = Int8Shape(1, 3000, 32);
-    shape.mask = has_mask ? Shape::Mask::kCausal : Shape::Mask::kNone;
-    RandomProblem problem(shape, 600);
-    std::mt19937 random(601);
-    std::normal_distribution<float> gaussian;
-    for (int64_t j = 0; j < shape.n_key; ++j) {
-      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, gaussian(random));
-      const bool is_late = j % 512 < 8;  // wherever a task begins
-      if (is_late || j % 64 == 0) problem.k.Set(0, j, 0, 0, 12.0F);
-    }
-    for (int64_t head = 0; head < shape.n_head; ++head) problem.q.Set(0, 0, head, 0, 3.0F);
-    ExpectEqualsReference(problem.input, {.k = 200, .sinks = has_mask ? 37 : 4}, has_mask ? "mask" : "sinks");
-  }
-}
-
-// Keys that nobody sees are quantised with the others.
-TEST_F(AttentionTest, Int8IsExactBesideHiddenKeysOfAnySize) {
-  for (int64_t n_query : kQueriesForInt8) {
-    Shape shape = Int8Shape(n_query, 2500, 32);
-    shape.mask = Shape::Mask::kCausal;
-    for (float hidden : {kNan, kInf, 3e38F, 1e20F, 1000.0F}) {
-      RandomProblem problem(shape, 500);
-      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, shape.n_key - 1, 0, i, hidden);
-      problem.input.n_query -= 1;  // the last one alone sees that key
-      problem.input.causal = false;
-      ExpectEqualsReference(problem.input, {.k = 30}, std::to_string(hidden) + " is hidden");
-    }
-  }
-}
-
-TEST_F(AttentionTest, Int8IsExactForHardQueries) {
-  const Shape shape = Int8Shape(40, 2500, 32);
-  RandomProblem problem(shape, 400);
-  for (int64_t i = 0; i < shape.d_k; ++i) {
-    problem.q.Set(0, 0, 0, i, 0.0F);
-    problem.q.Set(0, 1, 0, i, 1e-42F);
-    problem.q.Set(0, 2, 0, i, 1e25F);
-    problem.q.Set(0, 3, 0, i, i == 7 ? 1.0F : 0.0F);
-  }
-  problem.q.Set(0, 4, 0, 3, kInf);
-  problem.q.Set(0, 5, 0, 3, kNan);
-  for (int64_t n_query : {40, 6, 1}) {  // the first ones
-    problem.input.n_query = n_query;
-    ExpectEqualsReference(problem.input, {.k = 30}, "hard queries");
-    problem.input.scale = -problem.input.scale;
-    ExpectEqualsReference(problem.input, {.k = 30, .temperature = 0.3F}, "negative scale");
   }
 }
 

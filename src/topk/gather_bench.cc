@@ -2,26 +2,21 @@
 // all: a mask that hides nothing, for comparison.
 #include <benchmark/benchmark.h>
 
-#include <cstring>
 #include <limits>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "topk/attention.h"
 #include "topk/testing/random_input.h"
+#include "topk/testing/time_attention.h"
 
 namespace topk {
 namespace {
 
-using testing::OutputTensor;
-using testing::RandomProblem;
 using testing::Shape;
 
 constexpr int64_t kKeys = 65536;
-// Decode reads K and V from memory: rotate over copies that exceed the last-level cache together.
-constexpr int64_t kColdBytes = int64_t{128} << 20;
 
 // n_query rows of the f16 mask with n_visible keys each, spread evenly at random.
 std::vector<uint16_t> SparseMask(int64_t n_query, int64_t n_visible) {
@@ -40,24 +35,10 @@ std::vector<uint16_t> SparseMask(int64_t n_query, int64_t n_visible) {
 void GatherBench(benchmark::State& state, Shape shape, const TopKOptions& options, int64_t n_visible) {
   shape.n_key = kKeys;
   shape.k_type = shape.v_type = DataType::kF16;
-  const int64_t kv_bytes = 2 * RowBytes(shape.k_type, shape.d_k) * shape.n_key * shape.n_head_kv;
-  const int64_t copies = shape.n_query > 1 ? 1 : std::max<int64_t>(1, kColdBytes / kv_bytes);
   const std::vector<uint16_t> mask = SparseMask(shape.n_query, n_visible);
-  std::vector<std::unique_ptr<RandomProblem>> problems;
-  for (int64_t c = 0; c < copies; ++c) {
-    problems.push_back(std::make_unique<RandomProblem>(shape, 1));
-    problems.back()->input.mask = {.data = mask.data(), .type = DataType::kF16, .query_stride = 2 * kKeys};
-  }
-  OutputTensor out(problems[0]->input);
-  size_t next = 0;
-  for (auto _ : state) {
-    const AttentionInput& input = problems[next++ % problems.size()]->input;
-    const Status status = Attention(input, options, {out.view()}, OpenMpExecutor(0));
-    if (!status.ok()) state.SkipWithError(status.message().c_str());
-  }
-  state.counters["us_per_row"] =
-      benchmark::Counter(static_cast<double>(shape.n_query * shape.n_head) * 1e-6,
-                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  testing::TimeAttention(state, shape, options, [&](AttentionInput& input) {
+    input.mask = {.data = mask.data(), .type = DataType::kF16, .query_stride = 2 * kKeys};
+  });
 }
 
 bool Register() {

@@ -1,8 +1,7 @@
-// Sparse masks: hidden keys and values are not even read, and promises about them are not needed. That the results are
-// those of the reference is tested with all others, in attention_test.cc.
+// Sparse masks: the results are those of the reference, hidden keys and values are not even read, and promises about
+// them are not needed.
 #include "topk/gather.h"
 
-#include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -11,11 +10,15 @@
 #include <limits>
 #include <vector>
 
+#include "topk/testing/expect_attention.h"
 #include "topk/testing/random_input.h"
 
 namespace topk {
 namespace {
 
+using testing::ExpectEqualsReference;
+using testing::kInf;
+using testing::kNan;
 using testing::OutputTensor;
 using testing::RandomProblem;
 using testing::Shape;
@@ -50,7 +53,9 @@ class PagedRows {
   void* memory_;
 };
 
-TEST(GatherTest, DoesNotReadWhatIsHidden) {
+class GatherTest : public testing::TargetTest {};
+
+TEST_F(GatherTest, DoesNotReadWhatIsHidden) {
   for (const int64_t n_query : {1, 30}) {  // keys split among tasks, and rows
     const Shape shape{.n_query = n_query,
                       .n_key = 5000,
@@ -83,6 +88,63 @@ TEST(GatherTest, DoesNotReadWhatIsHidden) {
       OutputTensor out(problem.input);
       ASSERT_TRUE(Attention(problem.input, options, {out.view()}, SerialExecutor()).ok());
       for (size_t i = 0; i < out.numbers.size(); ++i) ASSERT_NEAR(out.numbers[i], expected.numbers[i], 2e-4F) << i;
+    }
+  }
+}
+
+TEST_F(GatherTest, EqualsReferenceWhenFewKeysAreVisible) {
+  uint32_t seed = 800;
+  for (int64_t n_query : {1, 5, 40}) {
+    for (DataType type : {DataType::kF16, DataType::kQ8_0}) {
+      Shape shape{.n_query = n_query,
+                  .n_key = 9001,
+                  .n_head = 7,
+                  .n_head_kv = 1,
+                  .d_k = 64,
+                  .d_v = 64,
+                  .k_type = type,
+                  .v_type = type,
+                  .mask = Shape::Mask::kSparse,
+                  .sink_logits = true};
+      RandomProblem problem(shape, seed++);
+      ExpectEqualsReference(problem.input, {.k = 50, .mass = MassMode::kExact}, shape.Name());
+      ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
+      ExpectEqualsReference(problem.input, {.k = 1000}, shape.Name() + " dense");
+      ExpectEqualsReference(problem.input, {.k = 1000, .sparse = true}, shape.Name() + " all kept");
+      ExpectEqualsReference(problem.input, {.k = 50, .crossover = 10000}, shape.Name() + " crossover");
+      ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.3F, .max_k = 100}, shape.Name() + " mass");
+      problem.input.causal = true;
+      problem.input.alibi_max_bias = 8.0F;
+      problem.input.softcap = 3.0F;
+      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " causal, ALiBi, soft-cap");
+    }
+  }
+}
+
+TEST_F(GatherTest, SparseMasksSurviveNumbersThatAreNotFinite) {
+  for (float bad : {kNan, kInf, -kInf, 3e38F, 1e25F}) {
+    for (int64_t k : {5, 5000}) {
+      for (int64_t n_key : {400, 3000}) {
+        const Shape shape{.n_query = 3,
+                          .n_key = n_key,
+                          .n_head = 2,
+                          .n_head_kv = 1,
+                          .d_k = 12,
+                          .d_v = 4,
+                          .mask = Shape::Mask::kSparse,
+                          .mask_type = DataType::kF32};
+        const auto expect_equal = [&](const std::string& where, auto&& spoil) {
+          RandomProblem problem(shape, 31);
+          int64_t visible = 100;
+          while (problem.mask_f32[visible] == -kInf) ++visible;
+          spoil(problem, visible);
+          ExpectEqualsReference(problem.input, {.k = k}, std::to_string(bad) + " in a " + where);
+        };
+        expect_equal("key", [&](RandomProblem& p, int64_t j) { p.k.Set(0, j, 0, 3, bad); });
+        expect_equal("value", [&](RandomProblem& p, int64_t j) { p.v.Set(0, j, 0, 3, bad); });
+        expect_equal("query", [&](RandomProblem& p, int64_t) { p.q.Set(0, 0, 1, 3, bad); });
+        expect_equal("mask", [&](RandomProblem& p, int64_t j) { p.mask_f32[j] = bad; });
+      }
     }
   }
 }

@@ -1,0 +1,88 @@
+#include "topk/testing/expect_attention.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <thread>
+#include <vector>
+
+#include "topk/testing/random_input.h"
+
+namespace topk::testing {
+
+namespace {
+
+// std::thread workers: unlike libgomp's, ThreadSanitizer understands them.
+void ThreadFor(void* context, int64_t count, ParallelTask task, void* state) {
+  const int n_workers = *static_cast<int*>(context);
+  std::atomic<int64_t> next = 0;
+  std::vector<std::thread> threads;
+  for (int worker = 0; worker < n_workers; ++worker) {
+    threads.emplace_back([&, worker] {
+      for (int64_t index = next++; index < count; index = next++) task(state, index, worker);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Weights sum to 1, so an output is off by at most about (e_s + count * u) * max|v|; e_s, the scan's error, is below
+// 1e-5 for the scores here.
+constexpr float kTolerance = 2e-4F;
+
+void ExpectClose(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < got.size(); ++i) {
+    if (std::isnan(want[i])) {
+      ASSERT_TRUE(std::isnan(got[i])) << what << " at " << i << ": " << got[i] << " is not NaN";
+    } else if (std::isinf(want[i])) {
+      ASSERT_EQ(got[i], want[i]) << what << " at " << i;
+    } else {
+      ASSERT_NEAR(got[i], want[i], kTolerance * std::max(1.0F, std::abs(want[i]))) << what << " at " << i;
+    }
+  }
+}
+
+}  // namespace
+
+void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, const std::string& what) {
+  OutputTensor expected(input);
+  Selection expected_selection;
+  Statistics expected_statistics;
+  ASSERT_EQ(ReferenceAttention(input, options, {expected.view(), &expected_selection, nullptr}).message(), "") << what;
+  OutputTensor expected_plain(input);
+  ASSERT_TRUE(ReferenceAttention(input, options, {expected_plain.view(), nullptr, &expected_statistics}).ok());
+  const auto expect_equal = [&](const Executor& executor, const std::string& where) {
+    OutputTensor out(input);
+    Selection selection;
+    ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
+    ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
+    ASSERT_EQ(selection.keys, expected_selection.keys) << where;
+    ExpectClose(selection.weights, expected_selection.weights, where + " weights");
+    ExpectClose(out.numbers, expected.numbers, where + " with selection");
+
+    OutputTensor plain(input);
+    Statistics statistics;
+    ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
+    ExpectClose(plain.numbers, expected_plain.numbers, where);
+    EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
+    EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
+    EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
+    EXPECT_EQ(statistics.keys_kept, expected_statistics.keys_kept) << where;
+    EXPECT_EQ(statistics.mass_rows, expected_statistics.mass_rows) << where;
+    EXPECT_NEAR(statistics.MeanMass(), expected_statistics.MeanMass(), 1e-4) << where;
+    EXPECT_NEAR(statistics.mass_min, expected_statistics.mass_min, 1e-4) << where;
+  };
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (int n_threads : {1, 3}) {
+      for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8}) {
+        options.scan = scan;
+        const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
+        ASSERT_NO_FATAL_FAILURE(expect_equal(executor, what + " on " + target + " with " + std::to_string(n_threads) +
+                                                           " threads" + (scan == ScanMode::kInt8 ? ", int8" : "")));
+      }
+    }
+  }
+}
+
+}  // namespace topk::testing
