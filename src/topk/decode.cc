@@ -17,10 +17,35 @@ constexpr int64_t kSmallestChunk = 1024;
 // Tasks of a call, about: enough for the cores of a large machine. Does not depend on the number of threads, so
 // neither do the results.
 constexpr int64_t kTasks = 64;
+constexpr int kLeastTasksPerWorker = 2;
+
+// Keys of one head are strided, which neither hardware prefetchers nor pages like: a task goes from head to head after
+// this many bytes of K, so that it reads memory almost in order. The bytes that it fetches ahead fit beside them into
+// the L2 cache.
+constexpr int64_t kSegmentBytes = 128 * 1024;
 
 int64_t ChunksOf(const Call& call) {
   const int64_t n_tiles = std::max<int64_t>(1, call.TileCount());
   return std::max<int64_t>(1, std::min(call.input.n_key / kSmallestChunk, kTasks / n_tiles));
+}
+
+// In whole blocks.
+int64_t ChunkKeys(const Call& call) {
+  const int64_t n_chunks = ChunksOf(call);
+  const int64_t keys = (call.input.n_key + n_chunks - 1) / n_chunks;
+  return (keys + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
+}
+
+// KV heads that a task scans: all of a batch if that leaves every worker its tasks.
+int64_t HeadsAtOnce(const Call& call, int n_workers) {
+  const bool has_enough_tasks = call.input.n_batch * ChunksOf(call) >= int64_t{kLeastTasksPerWorker} * n_workers;
+  return has_enough_tasks ? call.input.n_head_kv : 1;
+}
+
+int64_t SegmentKeys(const Call& call) {
+  const int64_t token_bytes = std::max<int64_t>(1, std::abs(call.input.k.token_stride));
+  const int64_t n_blocks = kSegmentBytes / token_bytes / kBlockKeys;
+  return std::clamp<int64_t>(n_blocks, 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
 }
 
 bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key); }
@@ -41,7 +66,9 @@ bool Decode::Suits(const Call& call) { return call.TilesPerHeadKv() == 1 && Chun
 Decode::Decode(Carver& carver, const Call& call, int n_workers)
     : call_(call),
       n_chunks_(ChunksOf(call)),
-      chunk_keys_((call.input.n_key / n_chunks_ + kBlockKeys) / kBlockKeys * kBlockKeys) {
+      chunk_keys_(ChunkKeys(call)),
+      heads_at_once_(HeadsAtOnce(call, n_workers)),
+      segment_keys_(SegmentKeys(call)) {
   const int64_t n_tiles = call.TileCount();
   const int64_t n_rows = call.RowsPerHeadKv();
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), chunk_keys_);
@@ -78,21 +105,36 @@ void Decode::SampleTile(int64_t index, Worker& worker) const {
 }
 
 void Decode::ScanChunk(int64_t index, Worker& worker) const {
-  // Heads next to each other share pages of K: they go through a chunk at about the same time.
-  const int64_t tile_index = index % call_.TileCount();
-  const int64_t chunk = index / call_.TileCount();
+  const int64_t n_groups = call_.TileCount() / heads_at_once_;
+  const int64_t first_tile = index % n_groups * heads_at_once_;
+  const int64_t chunk = index / n_groups;
+  const int64_t end = (chunk + 1) * chunk_keys_;
+  const auto part_of = [&](int64_t tile) -> TilePart& { return parts_[tile * n_chunks_ + chunk]; };
+  for (int64_t t = first_tile; t < first_tile + heads_at_once_; ++t) {
+    const Tile tile = call_.TileAt(t);
+    part_of(t).Start(call_, tile, starts_ + t * tile.n_rows, uses_int8_[t]);
+  }
+  for (int64_t first = chunk * chunk_keys_; first < end; first += segment_keys_) {
+    for (int64_t t = first_tile; t < first_tile + heads_at_once_; ++t) {
+      ScanSegment(t, first, std::min(first + segment_keys_, end), worker, part_of(t));
+    }
+  }
+  for (int64_t t = first_tile; t < first_tile + heads_at_once_; ++t) {
+    const Tile tile = call_.TileAt(t);
+    worker.gather.Scan(call_, tile.batch, tile.head_kv, chunk * chunk_keys_, end, worker.work, part_of(t));
+  }
+}
+
+void Decode::ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker& worker, TilePart& part) const {
   const Tile tile = call_.TileAt(tile_index);
-  TilePart& part = parts_[tile_index * n_chunks_ + chunk];
-  part.Start(call_, tile, starts_ + tile_index * tile.n_rows, uses_int8_[tile_index]);
-  const auto [begin, end] = part.KeyRange();
-  const int64_t first = std::max(begin, chunk * chunk_keys_);
-  const int64_t last = std::min(end, (chunk + 1) * chunk_keys_);
-  part.Scan(call_, tile.batch, tile.head_kv, part.f32_rows(), first, last, worker.work);
-  worker.gather.Scan(call_, tile.batch, tile.head_kv, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work,
-                     part);
-  if (part.int8_rows().empty()) return;
-  int8_[tile_index].Scan(call_, tile, part, chunk * chunk_keys_, (chunk + 1) * chunk_keys_, worker.work,
-                         worker.segment);
+  if (!part.f32_rows().empty()) {
+    const auto [begin, end] = part.KeyRange();
+    part.Scan(call_, tile.batch, tile.head_kv, part.f32_rows(), std::max(begin, first), std::min(end, last),
+              worker.work);
+  }
+  if (!part.int8_rows().empty()) {
+    int8_[tile_index].Scan(call_, tile, part, {first, last, segment_keys_}, worker.work, worker.segment);
+  }
 }
 
 void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) const {
@@ -139,7 +181,7 @@ void Decode::Run(const Executor& executor, Statistics* statistics) {
   };
   executor.parallel_for(executor.context, call_.TileCount(), sample, &state);
   do {  // at most twice: the second scan has no guesses
-    executor.parallel_for(executor.context, call_.TileCount() * n_chunks_, scan, &state);
+    executor.parallel_for(executor.context, call_.TileCount() / heads_at_once_ * n_chunks_, scan, &state);
     executor.parallel_for(executor.context, call_.TileCount() * call_.RowsPerHeadKv(), finish, &state);
   } while (!AllRowsDone());
 }

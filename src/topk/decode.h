@@ -24,12 +24,15 @@ class Decode {
   struct Worker;
   void SampleTile(int64_t index, Worker& worker) const;
   void ScanChunk(int64_t index, Worker& worker) const;
+  void ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker& worker, TilePart& part) const;
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
   bool AllRowsDone() const;
 
   const Call& call_;
   int64_t n_chunks_;  // of each tile
   int64_t chunk_keys_;
+  int64_t heads_at_once_;  // KV heads of a task, which scans a segment of each in turn
+  int64_t segment_keys_;
   TilePart* parts_;            // [tile][chunk]
   RowStart* starts_;           // [tile][row]
   Int8Tile* int8_ = nullptr;   // [tile], or null

@@ -159,7 +159,7 @@ void Int8Tile::FindBounds(const Call& call, std::span<const RowState> rows, cons
   }
 }
 
-void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, int64_t begin, int64_t end,
+void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, const KeySegment& keys_to_scan,
                     const Workspace& work, const Int8Segment& segment) const {
   const std::span<RowState> rows = part.int8_rows();
   const int64_t d = call.input.d_k;
@@ -178,14 +178,14 @@ void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, int64_t 
   }
   std::fill_n(segment.ones, Int8Segment::kSegmentBlocks, 1.0F);
   const TensorView keys = call.KeysOf(tile.batch, tile.head_kv);
-  last_key = std::min(last_key, end);
-  for (first_key = std::max(first_key, begin); first_key < last_key;) {
+  last_key = std::min(last_key, keys_to_scan.end);
+  for (first_key = std::max(first_key, keys_to_scan.begin); first_key < last_key;) {
     int64_t n_blocks = 0;
     int64_t next = first_key;
     bool fits = true;
     for (; n_blocks < Int8Segment::kSegmentBlocks && next < last_key && fits; next += kBlockKeys) {
-      const int32_t squares = QuantizeRows(keys, next, std::min(kBlockKeys, last_key - next), d, factor_, centre_,
-                                           segment.panels + n_blocks * QuantizedPanelBytes(padded));
+      const int32_t squares = QuantizeRows({keys, next, std::min(kBlockKeys, last_key - next), keys_to_scan.ahead}, d,
+                                           factor_, centre_, segment.panels + n_blocks * QuantizedPanelBytes(padded));
       fits = squares >= 0;
       if (fits) segment.norms[n_blocks++] = RoundUp(std::sqrt(static_cast<double>(squares)));
     }

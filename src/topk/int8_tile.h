@@ -15,6 +15,13 @@
 
 namespace topk {
 
+// Keys [begin, end); those `ahead` of them are fetched into the L2 cache, as the next to be scanned.
+struct KeySegment {
+  int64_t begin;
+  int64_t end;
+  int64_t ahead;
+};
+
 // Per thread: panels of a segment and what is left of it.
 struct Int8Segment {
   uint8_t* panels = nullptr;  // [kSegmentBlocks][QuantizedPanelBytes(PadToRowChunks(d))]
@@ -42,8 +49,8 @@ class Int8Tile {
   // How far an int8 score of a row may be off, about: what makes survivors of keys below the floor.
   double TypicalError(int64_t row) const;
 
-  // Offers the keys of [begin, end) to part.int8_rows().
-  void Scan(const Call& call, const Tile& tile, TilePart& part, int64_t begin, int64_t end, const Workspace& work,
+  // Offers the keys to part.int8_rows().
+  void Scan(const Call& call, const Tile& tile, TilePart& part, const KeySegment& keys, const Workspace& work,
             const Int8Segment& segment) const;
 
  private:

@@ -31,10 +31,6 @@ constexpr int64_t kStep = kRowChunk / kGroup;  // from one dimension of a group 
 constexpr float kRounder = 0x1.8p23F;
 constexpr int32_t kRounderBits = std::bit_cast<int32_t>(kRounder);
 
-// Keys are read in order, but their rows may be strided, which hardware prefetchers follow badly. Fetching earlier did
-// not help.
-constexpr int64_t kRowsAhead = kBlockKeys / 2;
-
 // Numbers i + 8 m of a row, m < 4, as bytes m of 32-bit words; factor[m], shift[m]: what takes them there. Bits of
 // `strange` are set if one of them is no byte.
 template <class Load>
@@ -75,12 +71,13 @@ HWY_INLINE int32_t LargestSquares(const uint8_t* HWY_RESTRICT panel, int64_t n_g
 }
 
 template <DataType kType>
-int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count, int64_t d,
-                           const float* HWY_RESTRICT factor, const float* HWY_RESTRICT centre,
-                           uint8_t* HWY_RESTRICT panel) {
+int32_t QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RESTRICT factor,
+                           const float* HWY_RESTRICT centre, uint8_t* HWY_RESTRICT panel) {
   const DF df;
   const DI di;
+  const int64_t count = block.count;
   const int64_t padded = PadToRowChunks(d);
+  const int64_t bytes_ahead = block.ahead * block.keys.token_stride;
   HWY_ALIGN float shift[PadToRowChunks(kMaxHeadSize)];
   const VF base = hn::Set(df, kRounder + static_cast<float>(kByteOffset));
   for (int64_t i = 0; i < padded; i += kLanes) hn::Store(hn::Sub(base, hn::Load(df, centre + i)), df, shift + i);
@@ -88,8 +85,8 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
   for (int64_t j = 0; j < count; j += kLanes) {
     const uint8_t* row[kLanes];
     for (int64_t m = 0; m < kLanes; ++m) {
-      row[m] = keys.Row(0, first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
-      PrefetchBytes<2>(row[m] + kRowsAhead * keys.token_stride, RowBytes(kType, d));
+      row[m] = block.keys.Row(0, block.first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
+      PrefetchBytes<2>(row[m] + bytes_ahead, RowBytes(kType, d));
     }
     // load(key, i): kLanes numbers of a key from i on.
     const auto quantize = [&](int64_t i, auto&& load) HWY_ATTR {
@@ -131,11 +128,9 @@ int32_t QuantizeRowsOfType(const TensorView& keys, int64_t first, int64_t count,
   return WithFourDot([&](auto dot) HWY_ATTR { return LargestSquares<decltype(dot)>(panel, n_groups); });
 }
 
-int32_t QuantizeRowsSimd(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
-                         const float* centre, uint8_t* panel) {
+int32_t QuantizeRowsSimd(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel) {
   int32_t squares = 0;
-  WithType(keys.type,
-           [&](auto type) { squares = QuantizeRowsOfType<type>(keys, first, count, d, factor, centre, panel); });
+  WithType(block.keys.type, [&](auto type) { squares = QuantizeRowsOfType<type>(block, d, factor, centre, panel); });
   return squares;
 }
 
@@ -164,9 +159,8 @@ namespace topk {
 HWY_EXPORT(QuantizeRowsSimd);
 HWY_EXPORT(TrackRangesSimd);
 
-int32_t QuantizeRows(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
-                     const float* centre, uint8_t* panel) {
-  return HWY_DYNAMIC_DISPATCH(QuantizeRowsSimd)(keys, first, count, d, factor, centre, panel);
+int32_t QuantizeRows(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel) {
+  return HWY_DYNAMIC_DISPATCH(QuantizeRowsSimd)(block, d, factor, centre, panel);
 }
 
 void TrackRanges(const float* panel, int64_t d, float* low, float* high) {

@@ -38,14 +38,22 @@ inline constexpr float kLargestNumber = 127.0F;
 inline constexpr float kLargestCentre = 0x1p16F;
 inline constexpr float kRowResidual = 0.51F;
 
-// panel: QuantizedPanelBytes(PadToRowChunks(d)) bytes, 64-byte aligned, of keys first to first + count, count <=
-// kBlockKeys; what stands for the other keys and dimensions is 0. factor, centre: f_i and c_i, |c_i| <= kLargestCentre,
-// arrays of PadToRowChunks(d) with zeros from d on, 64-byte aligned. Returns |n|^2 of the key for which it is largest,
-// or -1 if a number does not fit into int8, is infinite or NaN: the panel is then of no use. No allocation; any thread.
-int32_t QuantizeRows(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
-                     const float* centre, uint8_t* panel);
-int32_t QuantizeRowsReference(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
-                              const float* centre, uint8_t* panel);
+// Keys [first, first + count) of one batch and KV head, count <= kBlockKeys. Those `ahead` of them are fetched into the
+// L2 cache meanwhile; they need not be there.
+struct KeyBlock {
+  TensorView keys;
+  int64_t first;
+  int64_t count;
+  int64_t ahead = 0;
+};
+
+// panel: QuantizedPanelBytes(PadToRowChunks(d)) bytes, 64-byte aligned, of the block's keys; what stands for other keys
+// and dimensions is 0. factor, centre: f_i and c_i, |c_i| <= kLargestCentre, arrays of PadToRowChunks(d) with zeros
+// from d on, 64-byte aligned. Returns |n|^2 of the key for which it is largest, or -1 if a number does not fit into
+// int8, is infinite or NaN: the panel is then of no use. No allocation; any thread.
+int32_t QuantizeRows(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel);
+int32_t QuantizeRowsReference(const KeyBlock& block, int64_t d, const float* factor, const float* centre,
+                              uint8_t* panel);
 
 // Smallest and largest number of each dimension of a panel of PackKeys, lane by lane: low and high are [d][kMaxLanes]
 // arrays, 64-byte aligned, that start at infinity and -infinity. What NaN does is left open.

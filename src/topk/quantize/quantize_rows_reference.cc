@@ -7,8 +7,8 @@
 
 namespace topk {
 
-int32_t QuantizeRowsReference(const TensorView& keys, int64_t first, int64_t count, int64_t d, const float* factor,
-                              const float* centre, uint8_t* panel) {
+int32_t QuantizeRowsReference(const KeyBlock& block, int64_t d, const float* factor, const float* centre,
+                              uint8_t* panel) {
   int32_t largest = 0;
   for (int64_t j = 0; j < kBlockKeys; ++j) {
     int32_t squares = 0;
@@ -16,9 +16,9 @@ int32_t QuantizeRowsReference(const TensorView& keys, int64_t first, int64_t cou
       for (int64_t m = 0; m < kGroup; ++m) {
         const int64_t i = NumberAt(g, m);
         double number = 0;
-        if (j < count && i < d) {
+        if (j < block.count && i < d) {
           // exact: a product of two f32 and the sum with a small integer
-          const double key = ReadNumber(keys.type, keys.Row(0, first + j, 0), i);
+          const double key = ReadNumber(block.keys.type, block.keys.Row(0, block.first + j, 0), i);
           number = std::nearbyint(key * static_cast<double>(factor[i]) - static_cast<double>(centre[i]));
         }
         const bool is_byte = number >= -kByteOffset && number <= kLargestNumber;  // NaN is none

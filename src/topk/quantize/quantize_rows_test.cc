@@ -51,7 +51,7 @@ TEST_F(QuantizeRowsTest, IsWithinItsBoundForEveryTypeSizeAndTarget) {
                        std::to_string(d) + " count " + std::to_string(count));
           AlignedArray<uint8_t> panel(QuantizedPanelBytes(PadToRowChunks(d)));
           const int32_t squares =
-              QuantizeRows(keys.view(), 3, count, d, transform.factor.data(), transform.centre.data(), panel.data());
+              QuantizeRows({keys.view(), 3, count}, d, transform.factor.data(), transform.centre.data(), panel.data());
           int32_t largest = 0;
           for (int64_t j = 0; j < kBlockKeys; ++j) {
             int32_t sum = 0;
@@ -73,8 +73,8 @@ TEST_F(QuantizeRowsTest, IsWithinItsBoundForEveryTypeSizeAndTarget) {
           }
           EXPECT_EQ(squares, largest);
           EXPECT_NEAR(squares,
-                      QuantizeRowsReference(keys.view(), 3, count, d, transform.factor.data(), transform.centre.data(),
-                                            panel.data()),
+                      QuantizeRowsReference({keys.view(), 3, count}, d, transform.factor.data(),
+                                            transform.centre.data(), panel.data()),
                       2.0 * 0.02 * static_cast<double>(d * 128));  // ties may go the other way
         }
       }
@@ -96,7 +96,7 @@ TEST_F(QuantizeRowsTest, RefusesWhatIsNoByte) {
         const TensorView view{numbers.data(), DataType::kF32, kSize * 4, 0, 0};
         AlignedArray<uint8_t> panel(QuantizedPanelBytes(PadToRowChunks(kSize)));
         const auto quantize = [&](auto&& function, int64_t count) {
-          return function(view, 0, count, kSize, transform.factor.data(), transform.centre.data(), panel.data());
+          return function({view, 0, count}, kSize, transform.factor.data(), transform.centre.data(), panel.data());
         };
         EXPECT_EQ(quantize(QuantizeRows, 64), -1) << target << " " << bad << " " << at;
         EXPECT_EQ(quantize(QuantizeRowsReference, 64), -1) << target << " " << bad << " " << at;
