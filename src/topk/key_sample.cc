@@ -109,7 +109,7 @@ bool KeySample::PrepareInt8(const Call& call, const Tile& tile, const Workspace&
     low_[i] = *std::min_element(low_ + i * kMaxLanes, low_ + (i + 1) * kMaxLanes);
     high_[i] = *std::max_element(high_ + i * kMaxLanes, high_ + (i + 1) * kMaxLanes);
   }
-  return int8.Prepare(call, tile, work.queries, low_, high_);
+  return int8.Prepare(call, tile, work.queries, {low_, high_});
 }
 
 bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, RowStart* starts, Int8Tile* int8) const {
