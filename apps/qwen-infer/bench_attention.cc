@@ -37,7 +37,7 @@ void PrintHelp() {
       << "  llama.cpp, flash      FLASH_ATTN_EXT of ggml's CPU backend (-fa on)\n"
          "  llama.cpp, no flash   products and softmax (-fa off); V cannot be quantised then\n"
          "  top-k, f32 scan       our kernels, every score in f32\n"
-         "  top-k, int8 scan      the same with int8 products ruling keys out: the same keys; 2 queries or more\n"
+         "  top-k, int8 scan      the same with products of integers ruling keys out: the same keys\n"
          "  ours, dense           our kernels with k = n\n"
          "\n"
          "Before a time counts, results are compared with a plain f64 reference, and the keys that top-k keeps\n"
