@@ -14,7 +14,7 @@ namespace topk {
 namespace {
 
 // One key in so many is sampled, within limits.
-constexpr int64_t kKeysPerSample = 16;
+constexpr int64_t kKeysPerSample = 32;
 constexpr int64_t kFewestSampled = 4 * kBlockKeys;
 constexpr int64_t kMostSampled = 32 * kBlockKeys;
 
