@@ -239,7 +239,7 @@ Numbers DropoutFactors(const Problem& problem, const TopKAttentionActivations& a
   attention.n_key = problem.input.n_key;
   attention.n_head = problem.shape.layer.num_heads;
   attention.dropout_p = static_cast<float>(problem.shape.layer.dropout);
-  attention.dropout_seed = *activations.dropout_seed;
+  attention.dropout_seed = activations.dropout_seed.value_or(0);
   std::vector<float> weights(activations.selection.keys.size());
   ApplyDropout(attention, activations.selection.View(), weights.data());
   Numbers factors;

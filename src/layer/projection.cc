@@ -75,6 +75,11 @@ Status ProjectInputGradient(const ProjectionShape& shape, const float* grad_y, c
 
 Status ProjectParameterGradient(const ProjectionShape& shape, const float* grad_y, const float* x, float* grad_weight,
                                 float* grad_bias, const Executor& executor) {
+  if (shape.rows == 0) {  // there may be no memory to point into
+    std::fill_n(grad_weight, shape.n_out * shape.n_in, 0.0F);
+    if (grad_bias != nullptr) std::fill_n(grad_bias, shape.n_out, 0.0F);
+    return {};
+  }
   return ForEachBlock(shape.n_out, executor, [&](int64_t first, int64_t count) {
     Kernels().parameter_gradient(shape, grad_y, x, grad_weight, grad_bias, first, count);
   });

@@ -30,7 +30,7 @@ struct ProblemShape {
 std::vector<float> RandomNumbers(std::mt19937_64& random, int64_t count);
 
 struct Problem {
-  Problem(const ProblemShape& shape, uint64_t seed);
+  Problem(const ProblemShape& problem, uint64_t seed);
   Problem(const Problem&) = delete;
   Problem& operator=(const Problem&) = delete;
 
