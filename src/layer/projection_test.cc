@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "layer/testing/problem.h"
+#include "layer/testing/random_numbers.h"
 #include "layer/testing/reference.h"
 
 namespace topk {

@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <random>
+
+#include "layer/testing/random_numbers.h"
 
 namespace topk::testing {
 
@@ -13,12 +16,6 @@ constexpr double kHidden = -std::numeric_limits<double>::infinity();
 Numbers ToNumbers(const std::vector<float>& numbers) { return {numbers.begin(), numbers.end()}; }
 
 }  // namespace
-
-std::vector<float> RandomNumbers(std::mt19937_64& random, int64_t count) {
-  std::vector<float> numbers(static_cast<size_t>(count));
-  for (float& x : numbers) x = static_cast<float>(static_cast<double>(random() >> 40) * 0x1p-23 - 1);
-  return numbers;
-}
 
 Problem::Problem(const ProblemShape& problem, uint64_t seed) : shape(problem) {
   const Status made = TopKAttention::Create(shape.layer, shape.config, layer);
@@ -33,7 +30,7 @@ Problem::Problem(const ProblemShape& problem, uint64_t seed) : shape(problem) {
   p.in_bias = RandomNumbers(random, static_cast<int64_t>(p.in_bias.size()));
   p.out_bias = RandomNumbers(random, static_cast<int64_t>(p.out_bias.size()));
 
-  const bool cross = shape.key_given || shape.n_key != 0;
+  const bool cross = shape.n_key != 0;
   const int64_t n_key = cross ? shape.n_key : shape.n_query;
   query = RandomNumbers(random, shape.batch * shape.n_query * shape.layer.embed_dim);
   if (cross) key = RandomNumbers(random, shape.batch * n_key * shape.layer.KeyDim());

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <random>
 #include <vector>
 
 #include "layer/testing/reference.h"
@@ -17,17 +16,13 @@ struct ProblemShape {
   TopKAttentionConfig config;
   int64_t batch = 1;
   int64_t n_query = 0;
-  int64_t n_key = 0;  // not n_query: cross-attention, as with key_given
-  bool key_given = false;
+  int64_t n_key = 0;  // 0: self-attention, without a key
   bool value_given = false;
   bool padding = false;    // a quarter of the keys is padding
   int64_t mask_heads = 0;  // 0: no additive mask
   int64_t mask_batch = 1;
   bool masked_row = false;  // the additive mask hides every key of the first query
 };
-
-// Numbers in [-1, 1), the same with every standard library.
-std::vector<float> RandomNumbers(std::mt19937_64& random, int64_t count);
 
 struct Problem {
   Problem(const ProblemShape& problem, uint64_t seed);
