@@ -115,7 +115,8 @@ TEST(TopKAttentionShapeTest, RefusesMistakes) {
   expect_refused("embed_dim=-8", {.embed_dim = -8});
   expect_refused("num_heads=0", {.embed_dim = 8, .num_heads = 0});
   expect_refused("embed_dim=8 is not a multiple of num_heads=3", {.embed_dim = 8, .num_heads = 3});
-  expect_refused("heads of 1000 features; at most 576", {.embed_dim = 1000, .num_heads = 1});
+  expect_refused("heads of " + std::to_string(kMaxHeadSize + 1) + " features; at most " + std::to_string(kMaxHeadSize),
+                 {.embed_dim = kMaxHeadSize + 1, .num_heads = 1});
   expect_refused("num_kv_heads=3 does not divide num_heads=4", {.embed_dim = 8, .num_heads = 4, .num_kv_heads = 3});
   expect_refused("num_kv_heads=8 does not divide num_heads=4", {.embed_dim = 8, .num_heads = 4, .num_kv_heads = 8});
   expect_refused("kdim=-1", {.embed_dim = 8, .kdim = -1});
