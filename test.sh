@@ -16,7 +16,7 @@ and linters count one each, GoogleTest and pytest one per test. Logs: build/test
       clang-format  ruff-check  ruff-format  shellcheck  clang-tidy
       build         everything, warnings in our code are errors
       unit          GoogleTest programs; FILTER as in --gtest_filter
-      asan  tsan    those of the kernel library under AddressSanitizer + UndefinedBehaviorSanitizer, ThreadSanitizer
+      asan  tsan    those of the kernel library and the layer under AddressSanitizer + UndefinedBehaviorSanitizer, ThreadSanitizer
       aarch64       compiles the kernel library for 64-bit Arm, if a cross compiler is at hand
       pytest        end-to-end tests; FILTER as in pytest -k
   -h, --help           this text
@@ -81,7 +81,7 @@ check() {
 
 our_files() {
   local folders=() folder
-  for folder in include src apps bench tests; do
+  for folder in include src apps bench examples tests; do
     [[ ! -d "$folder" ]] || folders+=("$folder")
   done
   find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) | sort

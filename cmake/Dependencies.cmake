@@ -1,5 +1,5 @@
-# The libraries that our own code needs besides llama.cpp: hwy::hwy, OpenMP::OpenMP_CXX, and for tests GTest and
-# Google Benchmark.
+# The libraries that our own code needs besides llama.cpp: hwy::hwy, OpenMP::OpenMP_CXX, for the layer Eigen3::Eigen and
+# nlohmann_json, and for tests GTest and Google Benchmark.
 
 # Highway: Debian's libhwy-dev brings a CMake package (shared library only); elsewhere pkg-config may know it.
 if(CMAKE_CROSSCOMPILING AND QWEN_INFER_HIGHWAY_INCLUDE)
@@ -22,6 +22,20 @@ else()
 endif()
 
 find_package(OpenMP COMPONENTS CXX)
+
+if(QWEN_INFER_BUILD_LAYER)
+  find_package(Eigen3 3.4 NO_MODULE QUIET)
+  if(NOT TARGET Eigen3::Eigen)
+    message(FATAL_ERROR "QWEN_INFER_BUILD_LAYER=ON needs Eigen 3.4. On Debian: apt-get install libeigen3-dev")
+  endif()
+  # llama.cpp brings a copy of its own, vendor::nlohmann; a program has one and not two.
+  if(NOT QWEN_INFER_BUILD_LLAMA)
+    find_package(nlohmann_json QUIET)
+    if(NOT TARGET nlohmann_json::nlohmann_json)
+      message(FATAL_ERROR "QWEN_INFER_BUILD_LAYER=ON needs nlohmann-json. On Debian: apt-get install nlohmann-json3-dev")
+    endif()
+  endif()
+endif()
 
 if(QWEN_INFER_BUILD_TESTS)
   find_package(GTest)

@@ -29,6 +29,8 @@ missing_packages() {
   if [[ "$group" == test ]]; then
     has_header gtest/gtest.h || echo libgtest-dev
     has_header benchmark/benchmark.h || echo libbenchmark-dev
+    has_header eigen3/Eigen/Core || echo libeigen3-dev
+    has_header nlohmann/json.hpp || echo nlohmann-json3-dev
   fi
 }
 

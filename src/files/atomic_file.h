@@ -1,6 +1,6 @@
 // Files that are either whole or not there.
-#ifndef QWEN_INFER_SRC_GGML_ATOMIC_FILE_H_
-#define QWEN_INFER_SRC_GGML_ATOMIC_FILE_H_
+#ifndef QWEN_INFER_SRC_FILES_ATOMIC_FILE_H_
+#define QWEN_INFER_SRC_FILES_ATOMIC_FILE_H_
 
 #include <string>
 #include <string_view>
@@ -19,4 +19,4 @@ topk::Status CheckWritable(const std::string& path);
 
 }  // namespace qwen_infer
 
-#endif  // QWEN_INFER_SRC_GGML_ATOMIC_FILE_H_
+#endif  // QWEN_INFER_SRC_FILES_ATOMIC_FILE_H_
