@@ -182,6 +182,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "-r", "--repetitions", type=positive, default=3, help="rounds that count (default: %(default)s)"
     )
+    parser.add_argument(
+        "-c", "--caches", nargs="+", choices=CACHE_TYPES, default=list(CACHE_TYPES), help="KV caches (default: both)"
+    )
     parser.add_argument("-t", "--threads", type=positive, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
@@ -202,7 +205,7 @@ def main() -> None:
     if not model:
         sys.exit(f"error: ik_llama.cpp could not load {options.model}")
     n_context = options.depths[-1] + max(options.n_prompt, options.n_gen)
-    contexts = [Context(library, model, cache, n_context, options.threads) for cache in CACHE_TYPES]
+    contexts = [Context(library, model, cache, n_context, options.threads) for cache in options.caches]
     n_vocab = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
     tokens = random.Random(1).choices(range(n_vocab), k=n_context)  # noqa: S311 - no cryptography
     measurements = list(measure(contexts, tokens, options))
