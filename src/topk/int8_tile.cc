@@ -192,8 +192,8 @@ void Int8Tile::Scan(const Call& call, const Tile& tile, TilePart& part, int64_t 
     FindBounds(call, rows, segment.bounds);
     FindThresholds(segment.bounds, n_rows, {segment.ones, segment.norms, segment.ones}, n_blocks,
                    segment.survivors.thresholds);
-    ScanInt8({segment.numbers, segment.sums, n_rows}, segment.panels, n_blocks, padded, segment.survivors.thresholds,
-             segment.survivors.bits);
+    ScanIntegers({segment.numbers, segment.sums, n_rows}, segment.panels, n_blocks, padded,
+                 segment.survivors.thresholds, segment.survivors.bits);
     const uint8_t* mask = nullptr;
     for (int64_t slot = 0; slot < n_rows; ++slot) {
       if (rows[slot].is_canonical) continue;  // a block that does not fit has shown that it must be
