@@ -46,20 +46,26 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }
 
-void Prefill::PrepareHead(int64_t index, int worker) const {
-  keys_->FindTransform(index, worker);
+// The transform of a KV head, and which integers its keys are scanned in.
+void Prefill::PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const {
+  keys.FindTransform(index, worker);
   if (call_.options.scan != ScanMode::kAuto) return;
   Worker& mine = workers_[worker];
-  keys_->SetWidth(index, mine.choice.Run(call_, *keys_, index, mine.integers, worker));
+  keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
 }
 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
   if (keys_ && !call_.AnySuitsInt8()) keys_.reset();
   if (keys_) {
+    struct Heads {
+      const Prefill& prefill;
+      const QuantizedKeys& keys;
+    } heads{*this, *keys_};
     const ParallelTask prepare = [](void* opaque, int64_t index, int worker) {
-      static_cast<Prefill*>(opaque)->PrepareHead(index, worker);
+      const Heads& h = *static_cast<Heads*>(opaque);
+      h.prefill.PrepareHead(h.keys, index, worker);
     };
-    executor.parallel_for(executor.context, keys_->HeadCount(), prepare, this);
+    executor.parallel_for(executor.context, keys_->HeadCount(), prepare, &heads);
     keys_->Run(executor);
   }
   struct State {

@@ -21,7 +21,7 @@ class Prefill {
 
  private:
   struct Worker;
-  void PrepareHead(int64_t index, int worker) const;
+  void PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const;
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   const Call& call_;

@@ -100,8 +100,8 @@ void QuantizedKeys::FindTransform(int64_t index, int worker) const {
 }
 
 // Block `block` of a head as number `slot` of `to`.
-void QuantizedKeys::QuantizeBlock(int64_t index, int64_t block, const QuantizedHead& to, int64_t slot,
-                                  int32_t* magnitude, int worker) const {
+void QuantizedKeys::QuantizeBlock(int64_t index, NumberWidth width, int64_t block, const QuantizedHead& to,
+                                  int64_t slot, int32_t* magnitude, int worker) const {
   const AttentionInput& input = call_.input;
   const int64_t d = input.d_k;
   const QuantizedHead& head = heads_[index];
@@ -114,22 +114,23 @@ void QuantizedKeys::QuantizeBlock(int64_t index, int64_t block, const QuantizedH
   for (int64_t i = 0; i < d && count < kBlockKeys; ++i) {
     std::fill(panel + i * kBlockKeys + count, panel + (i + 1) * kBlockKeys, 0.0F);
   }
-  const BlockFacts facts = QuantizeKeys(*to.width, panel, d, to.panels + slot * QuantizedPanelBytes(d, *to.width));
+  const BlockFacts facts = QuantizeKeys(width, panel, d, to.panels + slot * QuantizedPanelBytes(d, width));
   to.scale[slot] = facts.scale;
   to.inverse_scale[slot] = 1.0F / facts.scale;
   to.scaled_norm[slot] = facts.norm / facts.scale;
   to.scaled_error[slot] = facts.error / facts.scale;
 }
 
-void QuantizedKeys::QuantizeSample(int64_t index, std::span<const int64_t> blocks, QuantizedHead& sample,
-                                   int worker) const {
+void QuantizedKeys::QuantizeSample(int64_t index, NumberWidth width, std::span<const int64_t> blocks,
+                                   QuantizedHead& sample, int worker) const {
   const QuantizedHead& head = heads_[index];
+  sample.width = width;
   sample.mean = head.mean;
   sample.equalise = head.equalise;
   sample.inverse = head.inverse;
   std::fill_n(sample.magnitude, PadToLanes(call_.input.d_k), 0);
   for (size_t slot = 0; slot < blocks.size(); ++slot) {
-    QuantizeBlock(index, blocks[slot], sample, static_cast<int64_t>(slot), sample.magnitude, worker);
+    QuantizeBlock(index, width, blocks[slot], sample, static_cast<int64_t>(slot), sample.magnitude, worker);
   }
 }
 
@@ -137,9 +138,11 @@ void QuantizedKeys::QuantizeChunk(int64_t index, int64_t chunk, int worker) cons
   const int64_t stride = PadToLanes(call_.input.d_k);
   int32_t* magnitude = magnitudes_ + (index * n_chunks_ + chunk) * stride;
   std::fill_n(magnitude, stride, 0);
-  if (!heads_[index].width) return;
+  const std::optional<NumberWidth> width = heads_[index].width;
+  if (!width) return;
   const int64_t end = std::min((chunk + 1) * kChunkBlocks, n_blocks_);
-  for (int64_t b = chunk * kChunkBlocks; b < end; ++b) QuantizeBlock(index, b, heads_[index], b, magnitude, worker);
+  for (int64_t b = chunk * kChunkBlocks; b < end; ++b)
+    QuantizeBlock(index, *width, b, heads_[index], b, magnitude, worker);
 }
 
 void QuantizedKeys::Run(const Executor& executor) {

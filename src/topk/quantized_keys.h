@@ -40,8 +40,9 @@ class QuantizedKeys {
   void SetWidth(int64_t index, std::optional<NumberWidth> width) const { heads_[index].width = width; }
   int64_t HeadCount() const { return call_.input.n_batch * call_.input.n_head_kv; }
 
-  // Quantises listed blocks of a head to the first blocks of `sample`, which has the memory and the width.
-  void QuantizeSample(int64_t index, std::span<const int64_t> blocks, QuantizedHead& sample, int worker) const;
+  // Quantises listed blocks of a head to the first blocks of `sample`, which has the memory for them.
+  void QuantizeSample(int64_t index, NumberWidth width, std::span<const int64_t> blocks, QuantizedHead& sample,
+                      int worker) const;
 
   // Quantises all keys of the heads that have a width.
   void Run(const Executor& executor);
@@ -51,8 +52,8 @@ class QuantizedKeys {
   }
 
  private:
-  void QuantizeBlock(int64_t index, int64_t block, const QuantizedHead& to, int64_t slot, int32_t* magnitude,
-                     int worker) const;
+  void QuantizeBlock(int64_t index, NumberWidth width, int64_t block, const QuantizedHead& to, int64_t slot,
+                     int32_t* magnitude, int worker) const;
   void QuantizeChunk(int64_t index, int64_t chunk, int worker) const;
 
   const Call& call_;

@@ -66,8 +66,7 @@ std::optional<NumberWidth> ScanChoice::Run(const Call& call, const QuantizedKeys
   for (const NumberWidth width : {NumberWidth::kInt8, NumberWidth::kInt16}) {
     const double fixed = CostOfProduct(width) + kCostOfQuantizing / n_scanned;
     if (fixed >= least) continue;
-    sample_.width = width;
-    keys.QuantizeSample(index, blocks, sample_, worker);
+    keys.QuantizeSample(index, width, blocks, sample_, worker);
     const auto share = scan.ShareOfSurvivors(call, sample_, blocks, {rows_, static_cast<size_t>(n_rows)});
     if (!share) return NumberWidth::kInt8;  // a tile that finds it too coarse takes f32
     const double cost = fixed + kCostOfSurvivor * *share;
