@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <new>
 #include <optional>
 #include <random>
 #include <vector>
@@ -36,7 +38,7 @@ class Head {
     const Parts size(measure, call_);
     if (!arena_.Allocate(measure.used())) throw std::bad_alloc();
     Carver carver(arena_.base());
-    parts_.emplace(carver, call_);
+    parts_ = std::make_unique<Parts>(carver, call_);
     parts_->keys.FindTransform(0, 0);
   }
 
@@ -68,7 +70,7 @@ class Head {
   Call call_;
   std::vector<Visibility> visibilities_;
   Arena arena_;
-  std::optional<Parts> parts_;
+  std::unique_ptr<Parts> parts_;
 };
 
 void FillTwoClusters(RandomProblem& problem) {
