@@ -23,6 +23,7 @@ METHODS = {
     "stock_products": ("llama.cpp, without", "black", "--"),
     "topk_f32": ("exact top-k, f32 scan", "tab:blue", "-"),
     "topk_int8": ("exact top-k, int8 scan", "tab:green", "-"),
+    "topk_int16": ("exact top-k, int16 scan", "tab:olive", "-"),
     "dense": ("ours, dense", "tab:orange", "-"),
     "torch": ("torch", "tab:red", ":"),
 }

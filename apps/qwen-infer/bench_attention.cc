@@ -38,6 +38,8 @@ void PrintHelp() {
          "  llama.cpp, no flash   products and softmax (-fa off); V cannot be quantised then\n"
          "  top-k, f32 scan       our kernels, every score in f32\n"
          "  top-k, int8 scan      the same with products of integers ruling keys out: the same keys\n"
+         "  top-k, int16 scan     the same with int16 products, for keys that int8 is too coarse for; 2 queries or "
+         "more\n"
          "  ours, dense           our kernels with k = n\n"
          "\n"
          "Before a time counts, results are compared with a plain f64 reference, and the keys that top-k keeps\n"

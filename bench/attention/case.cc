@@ -20,7 +20,7 @@ std::string Case::Name() const {
 
 std::string_view NameOf(Method method) {
   constexpr std::array<std::string_view, kMethodCount> kNames = {"stock_flash", "stock_products", "topk_f32",
-                                                                 "topk_int8", "dense"};
+                                                                 "topk_int8",   "topk_int16",     "dense"};
   return kNames[IndexOf(method)];
 }
 

@@ -48,13 +48,16 @@ enum class Method {
   kStockProducts,  // ggml's products and softmax, as llama.cpp runs them with flash attention off
   kTopKF32,
   kTopKInt8,
+  kTopKInt16,
   kDense  // our kernels with k = n
 };
-inline constexpr size_t kMethodCount = 5;
+inline constexpr size_t kMethodCount = 6;
 inline constexpr std::array<Method, kMethodCount> kMethods = {Method::kStockFlash, Method::kStockProducts,
-                                                              Method::kTopKF32, Method::kTopKInt8, Method::kDense};
+                                                              Method::kTopKF32,    Method::kTopKInt8,
+                                                              Method::kTopKInt16,  Method::kDense};
 
 constexpr bool IsStock(Method method) { return method <= Method::kStockProducts; }
+constexpr bool IsTopK(Method method) { return !IsStock(method) && method != Method::kDense; }
 constexpr size_t IndexOf(Method method) { return static_cast<size_t>(method); }
 // "stock_flash": in JSON, CSV and messages.
 std::string_view NameOf(Method method);

@@ -27,10 +27,13 @@ Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& opt
 
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
   AddOurs(Method::kTopKF32, {.k = options.k, .scan = topk::ScanMode::kF32}, executor);
-  // Rows that see few keys for each that they keep gain nothing from int8.
+  // Rows that see few keys for each that they keep gain nothing from integers.
   const int64_t fewest_visible = the_case.n_key - the_case.n_query + 1;
-  const bool all_rows_scan_int8 = fewest_visible >= topk::kLeastKeysForInt8 * options.k;
-  if (all_rows_scan_int8) AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
+  const bool all_rows_scan_integers = fewest_visible >= topk::kLeastKeysForInt8 * options.k;
+  if (all_rows_scan_integers) AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
+  if (all_rows_scan_integers && !the_case.IsDecode()) {
+    AddOurs(Method::kTopKInt16, {.k = options.k, .scan = topk::ScanMode::kInt16}, executor);
+  }
   AddOurs(Method::kDense, {.k = the_case.n_key}, executor);
 }
 

@@ -47,7 +47,7 @@ nlohmann::ordered_json MethodsJson(const Row& row) {
 // Units a second, in billions.
 nlohmann::ordered_json YardsticksJson(const Times& times) {
   nlohmann::ordered_json yardsticks = nlohmann::ordered_json::object();
-  for (const Yardstick yardstick : {Yardstick::kRead, Yardstick::kF32Products, Yardstick::kInt8Products}) {
+  for (const Yardstick yardstick : kYardsticks) {
     const std::vector<double>& seconds = times.unit[IndexOf(yardstick)];
     if (!seconds.empty()) yardsticks[std::string(NameOf(yardstick))] = 1e-9 / Median(seconds);
   }
@@ -85,10 +85,10 @@ std::string MarkdownHead(const Conditions& conditions) {
       "that our best\nreaches of the measured speed of reading K (1 query) or of its own multiply-adds from cache "
       "(more).\n\n"
       "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
-      "| ours, dense | ratio (min - max) | roofline | scratch |";
+      "| top-k, int16 scan | ours, dense | ratio (min - max) | roofline | scratch |";
   const bool has_inputs = conditions.flags.contains("inputs");
   text += has_inputs ? " inputs |\n" : "\n";
-  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|";
+  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
   return text + (has_inputs ? "---|\n" : "\n");
 }
 

@@ -50,6 +50,7 @@ TEST(ResultTest, TheLeastWorkIsThatOfTheMethod) {
   const LeastWork int8 = LeastWorkOf(kPrefill, Method::kTopKInt8);
   EXPECT_EQ(int8.yardstick, Yardstick::kInt8Products);
   EXPECT_EQ(int8.units, 4.0 * 32 * (10 * 1000 - 45));
+  EXPECT_EQ(LeastWorkOf(kPrefill, Method::kTopKInt16).yardstick, Yardstick::kInt16Products);
   const LeastWork dense = LeastWorkOf(kPrefill, Method::kDense);
   EXPECT_EQ(dense.yardstick, Yardstick::kF32Products);
   EXPECT_EQ(dense.units, 2 * int8.units);

@@ -139,7 +139,7 @@ Verifier::Verifier(const Contest& contest, const topk::TopKOptions& options)
 
 void Verifier::Check(const Contestant& contestant, const topk::Executor& executor) const {
   const Case& the_case = contest_.problem().the_case;
-  const bool is_top_k = contestant.method == Method::kTopKF32 || contestant.method == Method::kTopKInt8;
+  const bool is_top_k = IsTopK(contestant.method);
   const auto refuse = [&](const std::string& why) {
     throw std::runtime_error(the_case.Name() + ": " + std::string(NameOf(contestant.method)) + " " + why);
   };

@@ -6,7 +6,7 @@
 
 #include "topk/quantize/quantize.h"
 #include "topk/scan/scan.h"
-#include "topk/scan/scan_int8.h"
+#include "topk/scan/scan_integers.h"
 #include "topk/testing/aligned_array.h"
 
 namespace qwen_infer::attention_bench {
@@ -14,11 +14,11 @@ namespace qwen_infer::attention_bench {
 namespace {
 
 using topk::kBlockKeys;
-using topk::kInt8Stride;
+using topk::kIntegerStride;
 using topk::testing::AlignedArray;
 
 // Rows of a tile, as prefill has them.
-constexpr int64_t kRows = kInt8Stride;
+constexpr int64_t kRows = kIntegerStride;
 // Keys of a run: long enough that handing out the tasks is nothing.
 constexpr int64_t kBlocks = 128;
 // Panels that a worker goes round on: 64 KiB in f32 at d = 128.
@@ -65,25 +65,28 @@ struct F32Tile {
   AlignedArray<float> queries, panels, scores;
 };
 
-struct Int8Tile {
-  explicit Int8Tile(int64_t d)
-      : queries(kRows * topk::GroupsOf(d) * topk::kGroup),
+template <topk::NumberWidth kWidth>
+struct IntegerTile {
+  explicit IntegerTile(int64_t d)
+      : queries(kRows * topk::QuantizedBytes(d, kWidth)),
         sums(kRows),
-        panels(kPanels * topk::QuantizedPanelBytes(d)),
-        thresholds(kPanels * kInt8Stride),
-        survivors(kPanels * kInt8Stride) {}
+        panels(kPanels * topk::QuantizedPanelBytes(d, kWidth)),
+        thresholds(kPanels * kIntegerStride),
+        survivors(kPanels * kIntegerStride) {}
   void Multiply(int64_t d) {
     for (int64_t b = 0; b < kBlocks; b += kPanels) {
-      topk::ScanInt8({queries.data(), sums.data(), kRows}, panels.data(), kPanels, d, thresholds.data(),
-                     survivors.data());
+      topk::ScanIntegers({queries.data(), sums.data(), kRows, kWidth}, panels.data(), kPanels, d, thresholds.data(),
+                         survivors.data());
     }
   }
-  AlignedArray<int8_t> queries;
+  AlignedArray<uint8_t> queries;
   AlignedArray<int32_t> sums;
   AlignedArray<uint8_t> panels;
   AlignedArray<int32_t> thresholds;
   AlignedArray<uint64_t> survivors;
 };
+using Int8Tile = IntegerTile<topk::NumberWidth::kInt8>;
+using Int16Tile = IntegerTile<topk::NumberWidth::kInt16>;
 
 template <typename Tile>
 YardstickRun Products(Yardstick yardstick, int64_t d, const topk::Executor& executor) {
@@ -99,22 +102,26 @@ YardstickRun Products(Yardstick yardstick, int64_t d, const topk::Executor& exec
 }  // namespace
 
 std::string_view NameOf(Yardstick yardstick) {
-  constexpr std::array<std::string_view, kYardstickCount> kNames = {"read_bytes", "f32_products", "int8_products"};
+  constexpr std::array<std::string_view, kYardstickCount> kNames = {"read_bytes", "f32_products", "int8_products",
+                                                                    "int16_products"};
   return kNames[IndexOf(yardstick)];
 }
 
 LeastWork LeastWorkOf(const Case& the_case, Method method) {
   const double passes = method == Method::kDense ? 2.0 : 1.0;
   if (the_case.IsDecode()) return {Yardstick::kRead, passes * static_cast<double>(the_case.KeyBytes())};
-  return {method == Method::kTopKInt8 ? Yardstick::kInt8Products : Yardstick::kF32Products,
-          passes * static_cast<double>(the_case.VisiblePairs() * the_case.heads.d)};
+  const Yardstick products = method == Method::kTopKInt8    ? Yardstick::kInt8Products
+                             : method == Method::kTopKInt16 ? Yardstick::kInt16Products
+                                                            : Yardstick::kF32Products;
+  return {products, passes * static_cast<double>(the_case.VisiblePairs() * the_case.heads.d)};
 }
 
 std::vector<YardstickRun> YardsticksFor(const Problem& problem, const topk::Executor& executor) {
   if (!problem.the_case.IsDecode()) {
     const int64_t d = problem.the_case.heads.d;
     return {Products<F32Tile>(Yardstick::kF32Products, d, executor),
-            Products<Int8Tile>(Yardstick::kInt8Products, d, executor)};
+            Products<Int8Tile>(Yardstick::kInt8Products, d, executor),
+            Products<Int16Tile>(Yardstick::kInt16Products, d, executor)};
   }
   const auto read = [&problem, executor](size_t copy) { ReadKeys(*problem.caches[copy].k, executor); };
   return {{Yardstick::kRead, read, static_cast<double>(problem.the_case.KeyBytes())}};

@@ -13,11 +13,14 @@
 namespace qwen_infer::attention_bench {
 
 enum class Yardstick {
-  kRead,         // unit: a byte of K, read and nothing else
-  kF32Products,  // unit: a multiply-add of the f32 scan's kernel on a tile that stays in cache
-  kInt8Products  // the same of the int8 scan's
+  kRead,          // unit: a byte of K, read and nothing else
+  kF32Products,   // unit: a multiply-add of the f32 scan's kernel on a tile that stays in cache
+  kInt8Products,  // the same of the int8 scan's
+  kInt16Products  // and of the int16 scan's
 };
-inline constexpr size_t kYardstickCount = 3;
+inline constexpr size_t kYardstickCount = 4;
+inline constexpr std::array<Yardstick, kYardstickCount> kYardsticks = {
+    Yardstick::kRead, Yardstick::kF32Products, Yardstick::kInt8Products, Yardstick::kInt16Products};
 constexpr size_t IndexOf(Yardstick yardstick) { return static_cast<size_t>(yardstick); }
 // "f32_products": in JSON.
 std::string_view NameOf(Yardstick yardstick);

@@ -18,9 +18,9 @@
 // (trained sparse attention, one of many sequences in a shared cache) the cost is O(visible keys * d) and a look at the
 // mask.
 //
-// Scratch is O(workers * tile * (k + d)) bytes, plus one byte for each number of K where many queries are scanned in
-// int8 (TopKOptions::scan), allocated on the calling thread before the work starts: see ScratchBytes. Nothing of size
-// n_q * n_kv is ever allocated. Safe to call from many threads at once.
+// Scratch is O(workers * tile * (k + d)) bytes, plus two bytes for each number of K where many queries may be scanned
+// in integers (TopKOptions::scan; one if in int8 alone), allocated on the calling thread before the work starts: see
+// ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
 #ifndef TOPK_ATTENTION_H_
 #define TOPK_ATTENTION_H_
 

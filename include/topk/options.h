@@ -21,11 +21,14 @@ enum class MassMode {
 
 inline constexpr int64_t kMassSamplingPeriod = 64;
 
-// How prefill finds the k best. The selected set is the same, exact one.
+// How prefill finds the k best. The selected set is the same, exact one. Integer scans rule keys out and score the
+// others in f32; where they rule out too few, they fall back to kF32. Decode knows two ways: kF32, and int8 for all
+// others.
 enum class ScanMode {
-  kAuto,  // kInt8 where there are enough rows to make up for quantising the keys, else kF32
+  kAuto,  // the fastest for each KV head, from the keys that a sample of each leaves and the number of rows
   kF32,   // every score in f32
-  kInt8   // int8 products rule keys out, the others are scored in f32; falls back to kF32 where int8 is too coarse
+  kInt8,  // int8 products
+  kInt16  // int16 products: slower, but bounds about a hundred times as narrow
 };
 
 struct TopKOptions {

@@ -1,7 +1,8 @@
 // Whole calls, dense and with k = 256: prefill of 512 causal queries at the end of a context, and decode of one with
-// caches cold.
+// caches cold. Keys are Gaussian, or in two clusters that int8 is too coarse for.
 #include <benchmark/benchmark.h>
 
+#include <random>
 #include <string>
 
 #include "topk/attention.h"
@@ -13,8 +14,14 @@ namespace {
 
 using testing::Shape;
 
-void AttentionBench(benchmark::State& state, const Shape& shape, const TopKOptions& options) {
-  testing::TimeAttention(state, shape, options, [](AttentionInput&) {});
+enum class Keys { kGaussian, kTwoClusters };
+
+void AttentionBench(benchmark::State& state, const Shape& shape, Keys keys, const TopKOptions& options) {
+  testing::TimeAttention(state, shape, options, [keys](testing::RandomProblem& problem) {
+    constexpr float kDistance = 30.0F;
+    std::mt19937 random(2);
+    if (keys == Keys::kTwoClusters) problem.k.FillTwoClusters(random, kDistance);
+  });
 }
 
 bool Register() {
@@ -39,15 +46,21 @@ bool Register() {
                             .v_type = type,
                             .mask = Shape::Mask::kCausal};
           const bool is_prefill = n_query > 1;
-          for (const Way& way : {Way{"dense", {.k = n_key}}, Way{"f32", {.scan = ScanMode::kF32}},
-                                 Way{"int8", {.scan = ScanMode::kInt8}}}) {
-            const std::string name = std::string(is_prefill ? "Prefill" : "Decode") + "/" + way.name +
-                                     "/heads:" + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) +
-                                     "/d:" + std::to_string(heads.d) + (type == DataType::kF16 ? "/f16" : "/q8_0") +
-                                     "/n:" + std::to_string(n_key);
-            benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, way.options)
-                ->Unit(benchmark::kMillisecond)
-                ->UseRealTime();
+          for (const Keys keys : {Keys::kGaussian, Keys::kTwoClusters}) {
+            if (keys == Keys::kTwoClusters && (!is_prefill || type == DataType::kQ8_0)) continue;
+            for (const Way& way : {Way{"dense", {.k = n_key}}, Way{"f32", {.scan = ScanMode::kF32}},
+                                   Way{"int8", {.scan = ScanMode::kInt8}}, Way{"int16", {.scan = ScanMode::kInt16}},
+                                   Way{"auto", {.scan = ScanMode::kAuto}}}) {
+              if (!is_prefill && way.options.scan == ScanMode::kInt16) continue;  // runs as int8
+              const std::string name = std::string(is_prefill ? "Prefill" : "Decode") + "/" + way.name +
+                                       "/heads:" + std::to_string(heads.n_head) + ":" +
+                                       std::to_string(heads.n_head_kv) + "/d:" + std::to_string(heads.d) +
+                                       (type == DataType::kF16 ? "/f16" : "/q8_0") + "/n:" + std::to_string(n_key) +
+                                       (keys == Keys::kTwoClusters ? "/clusters" : "");
+              benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, keys, way.options)
+                  ->Unit(benchmark::kMillisecond)
+                  ->UseRealTime();
+            }
           }
         }
       }

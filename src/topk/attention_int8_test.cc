@@ -1,4 +1,4 @@
-// Attention with int8 scans against the reference: exact, whatever the keys and queries are like.
+// Attention with int8 and int16 scans against the reference: exact, whatever the keys and queries are like.
 #include <cmath>
 #include <random>
 
@@ -92,6 +92,11 @@ TEST_F(AttentionInt8Test, IsExactOnHardKeys) {
   expect_equal("huge biases", [](int64_t, int64_t i, float x) { return x + (i % 5 == 0 ? 3000.0F : 0.0F); });
   expect_equal("outlier channels", [](int64_t, int64_t i, float x) { return i < 2 ? 200.0F * x : x; });
   expect_equal("near ties", [](int64_t, int64_t i, float x) { return std::sin(static_cast<float>(i)) + 1e-7F * x; });
+  // Int8 cannot tell the keys of a cluster apart, int16 can (scan_choice_test.cc shows that it is taken).
+  expect_equal("two clusters", [](int64_t j, int64_t i, float x) {
+    const float centre = 100.0F * std::sin(static_cast<float>(i * i));
+    return x + (j % 3 == 0 ? centre : -centre);
+  });
   expect_equal("one giant key", [](int64_t j, int64_t, float x) { return j == 1234 ? 1e6F * x : x; });
   expect_equal("huge keys", [](int64_t, int64_t, float x) { return 1e20F * x; });
   expect_equal("denormal keys", [](int64_t, int64_t, float x) { return 1e-40F * x; });

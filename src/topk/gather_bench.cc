@@ -36,8 +36,8 @@ void GatherBench(benchmark::State& state, Shape shape, const TopKOptions& option
   shape.n_key = kKeys;
   shape.k_type = shape.v_type = DataType::kF16;
   const std::vector<uint16_t> mask = SparseMask(shape.n_query, n_visible);
-  testing::TimeAttention(state, shape, options, [&](AttentionInput& input) {
-    input.mask = {.data = mask.data(), .type = DataType::kF16, .query_stride = 2 * kKeys};
+  testing::TimeAttention(state, shape, options, [&](testing::RandomProblem& problem) {
+    problem.input.mask = {.data = mask.data(), .type = DataType::kF16, .query_stride = 2 * kKeys};
   });
 }
 

@@ -6,7 +6,7 @@
 
 #include "topk/arena.h"
 #include "topk/call.h"
-#include "topk/scan/scan_int8.h"
+#include "topk/scan/scan_integers.h"
 #include "topk/scan/scan_q8.h"
 #include "topk/survivors.h"
 

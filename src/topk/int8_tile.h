@@ -1,6 +1,7 @@
 // The scan in integers of few rows: keys are turned into int8 as they come from memory, scanned and forgotten. What it
-// needs to know of the keys beforehand, and the rows' guesses, come from a sample of them. As in int8_scan.h, integers
-// only rule keys out; those left are scored in f32, and the selected set is the exact one whatever the sample was.
+// needs to know of the keys beforehand, and the rows' guesses, come from a sample of them. As in integer_scan.h,
+// integers only rule keys out; those left are scored in f32, and the selected set is the exact one whatever the sample
+// was.
 #ifndef TOPK_SRC_INT8_TILE_H_
 #define TOPK_SRC_INT8_TILE_H_
 

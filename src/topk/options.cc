@@ -52,7 +52,7 @@ constexpr std::array<FieldRule, 12> kRules = {{
     {{"mass", "off|sampled|exact", "off, sampled or exact", "off",
       "measure the mass of no row, of one row in 64, of all"},
      &TopKOptions::mass},
-    {{"scan", "auto|f32|int8", "auto, f32 or int8", "auto",
+    {{"scan", "auto|f32|int8|int16", "auto, f32, int8 or int16", "auto",
       "how long prompts are scored; all keep the same keys of a call"},
      &TopKOptions::scan},
 }};
@@ -60,11 +60,11 @@ constexpr std::array<FieldRule, 12> kRules = {{
 
 // Words for the values of an enumeration, in its order.
 template <typename Enum>
-constexpr std::array<std::string_view, 3> kNames;
+constexpr std::array<std::string_view, 0> kNames = {};
 template <>
 constexpr std::array<std::string_view, 3> kNames<MassMode> = {"off", "sampled", "exact"};
 template <>
-constexpr std::array<std::string_view, 3> kNames<ScanMode> = {"auto", "f32", "int8"};
+constexpr std::array<std::string_view, 4> kNames<ScanMode> = {"auto", "f32", "int8", "int16"};
 
 Status Refuse(const OptionField& field, std::string_view value) {
   return InvalidArgument(std::string(field.name) + "=" + std::string(value) +

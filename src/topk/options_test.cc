@@ -18,7 +18,8 @@ TEST(OptionsTest, EveryFieldReadsBackWhatItFormats) {
                       .fallback = false,
                       .crossover = 1234,
                       .sparse = true,
-                      .mass = MassMode::kExact};
+                      .mass = MassMode::kExact,
+                      .scan = ScanMode::kInt16};
   std::string text = FormatOptions(options) + ",";
   TopKOptions copy;
   size_t fields = 0;
@@ -65,6 +66,7 @@ TEST(OptionsTest, RefusesBadValuesAndLeavesTheOptionsAlone) {
                                                      {"sinks", "-1"},
                                                      {"fallback", "maybe"},
                                                      {"mass", "some"},
+                                                     {"scan", "int4"},
                                                      {"crossover", "x"}};
   for (const auto& [name, value] : bad) {
     TopKOptions options;
@@ -89,6 +91,8 @@ TEST(OptionsTest, ValidatesStructsThatWereFilledByHand) {
   EXPECT_FALSE((TopKOptions{.k = 0}.Validate().ok()));
   EXPECT_FALSE((TopKOptions{.temperature = std::numeric_limits<float>::quiet_NaN()}.Validate().ok()));
   EXPECT_FALSE((TopKOptions{.mass = static_cast<MassMode>(7)}.Validate().ok()));
+  EXPECT_TRUE((TopKOptions{.scan = ScanMode::kInt16}.Validate().ok()));
+  EXPECT_FALSE((TopKOptions{.scan = static_cast<ScanMode>(4)}.Validate().ok()));
   EXPECT_FALSE((TopKOptions{.k = 100, .min_mass = 0.5F, .max_k = 50}.Validate().ok()));
 }
 

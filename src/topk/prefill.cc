@@ -2,7 +2,8 @@
 
 #include "topk/finish.h"
 #include "topk/gather.h"
-#include "topk/int8_scan.h"
+#include "topk/integer_scan.h"
+#include "topk/scan_choice.h"
 #include "topk/tile.h"
 
 namespace topk {
@@ -11,29 +12,32 @@ struct Prefill::Worker {
   Workspace work;
   TilePart part;
   FinishScratch finish;
-  Int8Scan int8;
+  IntegerScan integers;
+  ScanChoice choice;
   Gather gather;
 };
 
 Prefill::Prefill(Carver& carver, const Call& call, int n_workers)
     : call_(call), workers_(carver.Take<Worker>(n_workers)) {
-  if (Int8Scan::Suits(call)) keys_.emplace(carver, call, n_workers);
+  if (IntegerScan::Suits(call)) keys_.emplace(carver, call, n_workers);
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
-    const Int8Scan int8 = keys_ ? Int8Scan::Take(carver, call) : Int8Scan();
+    const IntegerScan integers = keys_ ? IntegerScan::Take(carver, call) : IntegerScan();
+    const ScanChoice choice = keys_ ? ScanChoice::Take(carver, call) : ScanChoice();
     const Gather gather = Gather::Take(carver);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, int8, gather});
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, integers, choice, gather});
   }
 }
 
 void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const {
   const Tile tile = call_.TileAt(index);
-  worker.part.Start(call_, tile, nullptr, keys_.has_value());
-  if (keys_ &&
-      !worker.int8.Run(call_, tile.head_kv, keys_->HeadOf(tile.batch, tile.head_kv), worker.part.int8_rows())) {
+  const QuantizedHead* head = keys_ ? &keys_->HeadOf(tile.batch, tile.head_kv) : nullptr;
+  const bool is_quantized = head != nullptr && head->width.has_value();
+  worker.part.Start(call_, tile, nullptr, is_quantized);
+  if (is_quantized && !worker.integers.Run(call_, tile.head_kv, *head, worker.part.int8_rows())) {
     worker.part.ScanAllInF32();
   }
   const auto [begin, end] = worker.part.KeyRange();
@@ -42,9 +46,28 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }
 
+// The transform of a KV head, and which integers its keys are scanned in.
+void Prefill::PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const {
+  keys.FindTransform(index, worker);
+  if (call_.options.scan != ScanMode::kAuto) return;
+  Worker& mine = workers_[worker];
+  keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
+}
+
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
   if (keys_ && !call_.AnySuitsInt8()) keys_.reset();
-  if (keys_) keys_->Run(executor);
+  if (keys_) {
+    struct Heads {
+      const Prefill& prefill;
+      const QuantizedKeys& keys;
+    } heads{*this, *keys_};
+    const ParallelTask prepare = [](void* opaque, int64_t index, int worker) {
+      const Heads& h = *static_cast<Heads*>(opaque);
+      h.prefill.PrepareHead(h.keys, index, worker);
+    };
+    executor.parallel_for(executor.context, keys_->HeadCount(), prepare, &heads);
+    keys_->Run(executor);
+  }
   struct State {
     const Prefill& prefill;
     Statistics* statistics;

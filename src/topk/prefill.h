@@ -1,5 +1,5 @@
-// Many queries: each task takes one tile of rows over all their keys, which are quantised to int8 before, where that
-// pays.
+// Many queries: each task takes one tile of rows over all their keys, which are quantised to integers before, where
+// that pays.
 #ifndef TOPK_SRC_PREFILL_H_
 #define TOPK_SRC_PREFILL_H_
 
@@ -21,10 +21,11 @@ class Prefill {
 
  private:
   struct Worker;
+  void PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const;
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   const Call& call_;
-  std::optional<QuantizedKeys> keys_;  // if the call is scanned in int8
+  std::optional<QuantizedKeys> keys_;  // if the call may be scanned in integers
   Worker* workers_;
 };
 

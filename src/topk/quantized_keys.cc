@@ -16,6 +16,10 @@ constexpr int kLargestExponent = 10;  // of E
 
 }  // namespace
 
+NumberWidth QuantizedKeys::WidestOf(const Call& call) {
+  return call.options.scan == ScanMode::kInt8 ? NumberWidth::kInt8 : NumberWidth::kInt16;
+}
+
 QuantizedKeys::QuantizedKeys(Carver& carver, const Call& call, int n_workers)
     : call_(call),
       n_blocks_((call.input.n_key + kBlockKeys - 1) / kBlockKeys),
@@ -24,11 +28,12 @@ QuantizedKeys::QuantizedKeys(Carver& carver, const Call& call, int n_workers)
   heads_ = carver.Take<QuantizedHead>(HeadCount());
   for (int64_t h = 0; h < HeadCount(); ++h) {
     QuantizedHead head;
+    head.width = WidestOf(call);
     head.mean = carver.Take<float>(d);
     head.equalise = carver.Take<float>(d);
     head.inverse = carver.Take<float>(d);
     head.magnitude = carver.Take<int32_t>(PadToLanes(d));
-    head.panels = carver.Take<uint8_t>(n_blocks_ * QuantizedPanelBytes(d));
+    head.panels = carver.Take<uint8_t>(n_blocks_ * QuantizedPanelBytes(d, *head.width));
     for (float** fact : {&head.scale, &head.inverse_scale, &head.scaled_norm, &head.scaled_error}) {
       *fact = carver.Take<float>(n_blocks_);
     }
@@ -94,41 +99,57 @@ void QuantizedKeys::FindTransform(int64_t index, int worker) const {
   }
 }
 
-void QuantizedKeys::QuantizeBlocks(int64_t index, int64_t first_block, int64_t last_block, int32_t* magnitude,
-                                   int worker) const {
+// Block `block` of a head as number `slot` of `to`.
+void QuantizedKeys::QuantizeBlock(int64_t index, NumberWidth width, int64_t block, const QuantizedHead& to,
+                                  int64_t slot, int32_t* magnitude, int worker) const {
   const AttentionInput& input = call_.input;
   const int64_t d = input.d_k;
   const QuantizedHead& head = heads_[index];
   const TensorView keys = call_.KeysOf(index / input.n_head_kv, index % input.n_head_kv);
   float* panel = panels_ + worker * d * kBlockKeys;
-  std::fill_n(magnitude, PadToLanes(d), 0);
-  for (int64_t b = first_block; b < last_block; ++b) {
-    const int64_t count = std::min(kBlockKeys, input.n_key - b * kBlockKeys);
-    PackKeys(keys, b * kBlockKeys, count, d, panel, magnitude);
-    TransformPanel(panel, d, head.mean, head.equalise, 1.0F);
-    // Keys that are not there must not widen the block's scale.
-    for (int64_t i = 0; i < d && count < kBlockKeys; ++i) {
-      std::fill(panel + i * kBlockKeys + count, panel + (i + 1) * kBlockKeys, 0.0F);
-    }
-    const BlockFacts facts = QuantizeKeys(panel, d, head.panels + b * QuantizedPanelBytes(d));
-    head.scale[b] = facts.scale;
-    head.inverse_scale[b] = 1.0F / facts.scale;
-    head.scaled_norm[b] = facts.norm / facts.scale;
-    head.scaled_error[b] = facts.error / facts.scale;
+  const int64_t count = std::min(kBlockKeys, input.n_key - block * kBlockKeys);
+  PackKeys(keys, block * kBlockKeys, count, d, panel, magnitude);
+  TransformPanel(panel, d, head.mean, head.equalise, 1.0F);
+  // Keys that are not there must not widen the block's scale.
+  for (int64_t i = 0; i < d && count < kBlockKeys; ++i) {
+    std::fill(panel + i * kBlockKeys + count, panel + (i + 1) * kBlockKeys, 0.0F);
+  }
+  const BlockFacts facts = QuantizeKeys(width, panel, d, to.panels + slot * QuantizedPanelBytes(d, width));
+  to.scale[slot] = facts.scale;
+  to.inverse_scale[slot] = 1.0F / facts.scale;
+  to.scaled_norm[slot] = facts.norm / facts.scale;
+  to.scaled_error[slot] = facts.error / facts.scale;
+}
+
+void QuantizedKeys::QuantizeSample(int64_t index, NumberWidth width, std::span<const int64_t> blocks,
+                                   QuantizedHead& sample, int worker) const {
+  const QuantizedHead& head = heads_[index];
+  sample.width = width;
+  sample.mean = head.mean;
+  sample.equalise = head.equalise;
+  sample.inverse = head.inverse;
+  std::fill_n(sample.magnitude, PadToLanes(call_.input.d_k), 0);
+  for (size_t slot = 0; slot < blocks.size(); ++slot) {
+    QuantizeBlock(index, width, blocks[slot], sample, static_cast<int64_t>(slot), sample.magnitude, worker);
   }
 }
 
+void QuantizedKeys::QuantizeChunk(int64_t index, int64_t chunk, int worker) const {
+  const int64_t stride = PadToLanes(call_.input.d_k);
+  int32_t* magnitude = magnitudes_ + (index * n_chunks_ + chunk) * stride;
+  std::fill_n(magnitude, stride, 0);
+  const std::optional<NumberWidth> width = heads_[index].width;
+  if (!width) return;
+  const int64_t end = std::min((chunk + 1) * kChunkBlocks, n_blocks_);
+  for (int64_t b = chunk * kChunkBlocks; b < end; ++b)
+    QuantizeBlock(index, *width, b, heads_[index], b, magnitude, worker);
+}
+
 void QuantizedKeys::Run(const Executor& executor) {
-  const ParallelTask transform = [](void* opaque, int64_t index, int worker) {
-    static_cast<QuantizedKeys*>(opaque)->FindTransform(index, worker);
-  };
   const ParallelTask quantize = [](void* opaque, int64_t index, int worker) {
     const QuantizedKeys& self = *static_cast<QuantizedKeys*>(opaque);
-    const int64_t first = index % self.n_chunks_ * kChunkBlocks;
-    self.QuantizeBlocks(index / self.n_chunks_, first, std::min(first + kChunkBlocks, self.n_blocks_),
-                        self.magnitudes_ + index * PadToLanes(self.call_.input.d_k), worker);
+    self.QuantizeChunk(index / self.n_chunks_, index % self.n_chunks_, worker);
   };
-  executor.parallel_for(executor.context, HeadCount(), transform, this);
   executor.parallel_for(executor.context, HeadCount() * n_chunks_, quantize, this);
   const int64_t stride = PadToLanes(call_.input.d_k);
   for (int64_t index = 0; index < HeadCount() * n_chunks_; ++index) {

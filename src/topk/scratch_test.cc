@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <new>
+#include <utility>
 #include <vector>
 
 #include "topk/attention.h"
@@ -70,7 +71,7 @@ Shape Prefill(int64_t n_query, int64_t n_key) {
 
 TEST(ScratchTest, IsWhatScratchBytesSays) {
   for (int64_t n_query : {1, 300}) {
-    for (ScanMode scan : {ScanMode::kAuto, ScanMode::kF32, ScanMode::kInt8}) {
+    for (ScanMode scan : {ScanMode::kAuto, ScanMode::kF32, ScanMode::kInt8, ScanMode::kInt16}) {
       const RandomProblem problem(Prefill(n_query, 5000), 1);
       const TopKOptions options{.k = 32, .scan = scan};
       EXPECT_EQ(MeasuredBytes(problem, options), ScratchBytes(problem.input, options, 1));
@@ -85,15 +86,16 @@ TEST(ScratchTest, DoesNotGrowWithTheKeysInPrefill) {
   EXPECT_EQ(MeasuredBytes(few, options), MeasuredBytes(many, options));
 }
 
-TEST(ScratchTest, AnInt8ScanAddsOneByteForEachNumberOfTheKeys) {
-  const TopKOptions options{.k = 32, .scan = ScanMode::kInt8};
+TEST(ScratchTest, AnIntegerScanAddsAnIntegerForEachNumberOfTheKeys) {
   const RandomProblem few(Prefill(300, 2000), 1);
   const RandomProblem many(Prefill(300, 16000), 1);
-  const int64_t numbers = (16000 - 2000) * few.input.n_head_kv * few.input.d_k;
-  // Scales, norms and the largest numbers of each task take a little more.
-  EXPECT_NEAR(
-      static_cast<double>(MeasuredBytes(many, options) - MeasuredBytes(few, options)) / static_cast<double>(numbers),
-      1.0, 0.1);
+  const auto numbers = static_cast<double>((16000 - 2000) * few.input.n_head_kv * few.input.d_k);
+  for (const auto& [scan, bytes] : {std::pair(ScanMode::kInt8, 1.0), std::pair(ScanMode::kInt16, 2.0)}) {
+    const TopKOptions options{.k = 32, .scan = scan};
+    const auto added = static_cast<double>(MeasuredBytes(many, options) - MeasuredBytes(few, options));
+    // Scales, norms and the largest numbers of each task take a little more.
+    EXPECT_NEAR(added / numbers, bytes, 0.1);
+  }
 }
 
 // n_query * n_key scores would be 64 MB here.

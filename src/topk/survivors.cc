@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "topk/load/pack.h"
-#include "topk/scan/scan_int8.h"
+#include "topk/scan/scan_integers.h"
 #include "topk/scan/score_keys.h"
 #include "topk/select/select.h"
 
@@ -21,8 +21,8 @@ uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
 }  // namespace
 
 Survivors Survivors::Take(Carver& carver, int64_t n_blocks) {
-  return {.thresholds = carver.Take<int32_t>(n_blocks * kInt8Stride),
-          .bits = carver.Take<uint64_t>(n_blocks * kInt8Stride),
+  return {.thresholds = carver.Take<int32_t>(n_blocks * kIntegerStride),
+          .bits = carver.Take<uint64_t>(n_blocks * kIntegerStride),
           .visible = carver.Take<uint64_t>(n_blocks),
           .listed = carver.Take<KeyIndex>(n_blocks * kBlockKeys + kMaxLanes),
           .scores = carver.Take<float>(n_blocks * kBlockKeys + kMaxLanes)};
@@ -36,7 +36,7 @@ void Survivors::DropHidden(const Call& call, const RowState& row, int64_t slot, 
     const int64_t end = std::min(first_key + n_blocks * kBlockKeys, call.input.n_key);
     FindVisibleBits(call.input.mask.type, mask, static_cast<KeyIndex>(first_key), static_cast<KeyIndex>(end), visible);
   }
-  for (int64_t b = 0; b < n_blocks; ++b) bits[b * kInt8Stride + slot] &= visible[b];
+  for (int64_t b = 0; b < n_blocks; ++b) bits[b * kIntegerStride + slot] &= visible[b];
 }
 
 void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t end_key, int64_t n_blocks,
@@ -49,10 +49,10 @@ void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int6
   if (first >= last) return;
   const auto key_of = [&](int64_t block) { return first_key + block * kBlockKeys; };
   uint64_t* row_bits = bits + slot;
-  row_bits[first * kInt8Stride] &= RangeBits(begin, end, key_of(first));
-  row_bits[(last - 1) * kInt8Stride] &= RangeBits(begin, end, key_of(last - 1));
-  const int64_t n_listed =
-      ListKeys(row_bits + first * kInt8Stride, kInt8Stride, last - first, static_cast<KeyIndex>(key_of(first)), listed);
+  row_bits[first * kIntegerStride] &= RangeBits(begin, end, key_of(first));
+  row_bits[(last - 1) * kIntegerStride] &= RangeBits(begin, end, key_of(last - 1));
+  const int64_t n_listed = ListKeys(row_bits + first * kIntegerStride, kIntegerStride, last - first,
+                                    static_cast<KeyIndex>(key_of(first)), listed);
   ScoreKeys(query, keys, d, {listed, static_cast<size_t>(n_listed)}, scores);
   row.candidates.Append(scores, listed, n_listed);
 }

@@ -163,8 +163,8 @@ void TransformedRows::FindSurvivors(const Call& call, std::span<const RowState> 
   FindBounds(call, rows, segment.bounds);
   FindThresholds(segment.bounds, n_rows, {segment.ones, segment.norms, segment.ones}, n_blocks,
                  segment.survivors.thresholds);
-  ScanInt8({segment.numbers, segment.sums, n_rows}, segment.panels, n_blocks, PadToRowChunks(call.input.d_k),
-           segment.survivors.thresholds, segment.survivors.bits);
+  ScanIntegers({segment.numbers, segment.sums, n_rows}, segment.panels, n_blocks, PadToRowChunks(call.input.d_k),
+               segment.survivors.thresholds, segment.survivors.bits);
 }
 
 }  // namespace topk

@@ -1,8 +1,8 @@
-// Panels of keys or queries as int8, and what that rounding can change.
+// Panels of keys or queries as int8 or int16, and what that rounding can change.
 //
-// A scan in int8 costs a quarter of one in f32. It may be off, so it only rules out keys; those left are scored again.
-// How many are left depends on how small the rounding errors are, and three transforms that leave every q.k as it is,
-// up to a constant of the query, make them small:
+// A scan in int8 costs a quarter of one in f32, one in int16 a half. They may be off, so they only rule out keys; those
+// left are scored again. How many are left depends on how small the rounding errors are, and three transforms that
+// leave every q.k as it is, up to a constant of the query, make them small:
 //
 //   q.k = q.mu + x.y,   y = H E (k - mu),   x = (1/h) H (1/E) q
 //
@@ -13,10 +13,15 @@
 //
 //   |q.k - q.mu - x.y| <= 2 * 11u |x||y|                                          u = 2^-24, |.|: 2-norms
 //
-// With x^ and y^ the int8 numbers times their scales, |x.y - x^.y^| <= |x - x^||y| + |x^||y - y^|. The norms here are
+// With x^ and y^ the integers times their scales, |x.y - x^.y^| <= |x - x^||y| + |x^||y - y^|. The norms here are
 // those of the computed x, y and residuals, which have an error of u |x| or u |y| themselves. All of that is in
 // kTransformUnits. E stays within 2^-10 and 2^10, so numbers lost to underflow, 2^-126 each, become a norm of at most
 // 2^-102, which the 2^-57 that every norm here is rounded up by covers.
+//
+// Dot products of the integers fit into int32: int8 numbers are at most 127, so that 1024 products stay below 2^24.
+// Vectors of int16 numbers have norms below 2^15, so that by Cauchy and Schwarz no dot product, nor a part of one,
+// exceeds 2^30. That leaves each number all the bits that its vector's norm allows: some 100 times the resolution of
+// int8 at d = 64.
 //
 // Source: centring and rotation as in the quantisation literature (for example QuaRot, Ashkboos et al., 2024); the
 // bound is this file's.
@@ -26,15 +31,22 @@
 #include <cstdint>
 
 #include "topk/load/pack.h"
+#include "topk/quantize/number_width.h"
 
 namespace topk {
 
-// Dimensions whose int8 numbers stand together, as the dot products of four want them.
-inline constexpr int64_t kGroup = 4;
-constexpr int64_t GroupsOf(int64_t d) { return (d + kGroup - 1) / kGroup; }
+// Bytes of a panel of kBlockKeys vectors of d integers: [GroupsOf(d, width)][kBlockKeys][integers of a group].
+constexpr int64_t QuantizedPanelBytes(int64_t d, NumberWidth width = NumberWidth::kInt8) {
+  return QuantizedBytes(d, width) * kBlockKeys;
+}
 
-// Bytes of an int8 panel of kBlockKeys vectors of d numbers: [GroupsOf(d)][kBlockKeys][kGroup].
-constexpr int64_t QuantizedPanelBytes(int64_t d) { return GroupsOf(d) * kBlockKeys * kGroup; }
+// What sets a scale, the extent of vectors: in int8 their largest number, in int16 their largest sum of squares.
+template <class Numbers>
+inline constexpr bool kScalesByNorm = Numbers::kWidth == NumberWidth::kInt16;
+
+// The norm of f32 vectors that their int16 scale takes to this. Rounding adds sqrt(1024) / 2 = 16 at most, which leaves
+// every number and the norm below 2^15.
+inline constexpr float kLargestNorm = 32750.0F;
 
 inline constexpr float kTransformUnits = 48.0F * 0x1p-24F;
 
@@ -46,28 +58,30 @@ void TransformPanelReference(float* panel, int64_t d, const float* shift, const 
 // h: the largest power of two that divides d, at most 512.
 int64_t HadamardSize(int64_t d);
 
-// A block of keys in int8: one scale for all.
+// A block of keys in integers: one scale for all.
 struct BlockFacts {
-  float scale;  // y^ = scale * (byte - 128)
+  float scale;  // y^ = scale * integer
   float norm;   // at least the largest |y| of the block
   float error;  // at least the largest |y - y^|
 };
 
-// From a transformed panel to unsigned bytes, 128 + the int8 number. out: QuantizedPanelBytes(d).
-BlockFacts QuantizeKeys(const float* panel, int64_t d, uint8_t* out);
-BlockFacts QuantizeKeysReference(const float* panel, int64_t d, uint8_t* out);
+// From a transformed panel to integers: in int16, or in int8 as unsigned bytes, 128 + the number. out:
+// QuantizedPanelBytes(d, width), 64-byte aligned.
+BlockFacts QuantizeKeys(NumberWidth width, const float* panel, int64_t d, uint8_t* out);
+BlockFacts QuantizeKeysReference(NumberWidth width, const float* panel, int64_t d, uint8_t* out);
 
-// Queries in int8: a scale each; |.| as above. Arrays of kBlockKeys numbers.
+// Queries in integers: a scale each; |.| as above. Arrays of kBlockKeys numbers.
 struct QueryFacts {
   float* scale;
   float* norm;
   float* error;
-  int32_t* sum;  // of the int8 numbers
+  int32_t* sum;  // of the integers
 };
 
-// From a transformed panel to signed numbers, out[j * GroupsOf(d) * kGroup + i]; zeros from d on.
-void QuantizeQueries(const float* panel, int64_t d, int8_t* out, const QueryFacts& facts);
-void QuantizeQueriesReference(const float* panel, int64_t d, int8_t* out, const QueryFacts& facts);
+// From a transformed panel to signed integers, those of query j from out + j * QuantizedBytes(d, width) on; zeros from
+// d on.
+void QuantizeQueries(NumberWidth width, const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts);
+void QuantizeQueriesReference(NumberWidth width, const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts);
 
 }  // namespace topk
 

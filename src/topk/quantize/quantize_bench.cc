@@ -17,17 +17,17 @@
 namespace topk {
 namespace {
 
-void QuantizeKeysBench(benchmark::State& state, const char* target, int64_t d) {
+void QuantizeKeysBench(benchmark::State& state, const char* target, NumberWidth width, int64_t d) {
   UseSimdTarget(target);
   testing::AlignedArray<float> panel(d * kBlockKeys);
-  testing::AlignedArray<uint8_t> bytes(QuantizedPanelBytes(d));
+  testing::AlignedArray<uint8_t> bytes(QuantizedPanelBytes(d, width));
   for (int64_t i = 0; i < panel.size(); ++i) panel[i] = static_cast<float>(i % 17) - 8.0F;
   const std::vector<float> zero(d, 0.0F);
   // The panel is transformed in place again and again: the gain keeps its numbers from growing.
   const std::vector<float> factor(d, 1.0F / static_cast<float>(HadamardSize(d)));
   for (auto _ : state) {
     TransformPanel(panel.data(), d, zero.data(), factor.data(), 1.0F);
-    benchmark::DoNotOptimize(QuantizeKeys(panel.data(), d, bytes.data()));
+    benchmark::DoNotOptimize(QuantizeKeys(width, panel.data(), d, bytes.data()));
     benchmark::ClobberMemory();
   }
   state.SetItemsProcessed(state.iterations() * kBlockKeys);
@@ -55,8 +55,11 @@ void QuantizeRowsBench(benchmark::State& state, const char* target, DataType typ
 
 const bool kRegistered = testing::ForEachTarget([](const char* target) {
   for (int64_t d : {64, 128}) {
-    const std::string name = std::string("QuantizeKeys/") + target + "/d:" + std::to_string(d);
-    benchmark::RegisterBenchmark(name.c_str(), QuantizeKeysBench, target, d);
+    for (NumberWidth width : {NumberWidth::kInt8, NumberWidth::kInt16}) {
+      const std::string name = std::string("QuantizeKeys/") + target + "/d:" + std::to_string(d) +
+                               (width == NumberWidth::kInt8 ? "/int8" : "/int16");
+      benchmark::RegisterBenchmark(name.c_str(), QuantizeKeysBench, target, width, d);
+    }
     for (DataType type : {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kQ8_0}) {
       const std::string rows = std::string("QuantizeRows/") + target + "/d:" + std::to_string(d) + "/type:";
       benchmark::RegisterBenchmark((rows + std::to_string(static_cast<int>(type))).c_str(), QuantizeRowsBench, target,

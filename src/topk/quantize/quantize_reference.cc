@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "topk/quantize/quantize.h"
@@ -20,26 +21,63 @@ struct VectorFacts {
   int32_t sum = 0;
 };
 
-// emit(i, number) takes number i of vector j.
-template <typename Emit>
-VectorFacts QuantizeVector(const float* panel, int64_t d, int64_t j, float scale, Emit&& emit) {
+// Writes the integers of vector j, with an offset, one by one to where place(i) says.
+template <class Numbers, typename Place>
+VectorFacts QuantizeVector(const float* panel, int64_t d, int64_t j, float scale, int32_t offset, Place&& place) {
   VectorFacts facts;
-  for (int64_t i = 0; i < GroupsOf(d) * kGroup; ++i) {
+  for (int64_t i = 0; i < GroupsOf(d, Numbers::kWidth) * Numbers::kPerGroup; ++i) {
     const float y = i < d ? panel[i * kBlockKeys + j] : 0.0F;
     const auto number = static_cast<int32_t>(std::nearbyint(y * (1.0F / scale)));
     const double residual = static_cast<double>(y) - static_cast<double>(scale) * number;
     facts.norm2 += static_cast<double>(y) * y;
     facts.error2 += residual * residual;
     facts.sum += number;
-    emit(i, number);
+    const int32_t stored = number + offset;  // little-endian: its low bytes come first
+    std::memcpy(place(i), &stored, kGroupBytes / Numbers::kPerGroup);
   }
   return facts;
 }
 
-float LargestOf(const float* panel, int64_t d, int64_t j) {
+template <class Numbers>
+float ExtentOf(const float* panel, int64_t d, int64_t j) {
   float largest = 0.0F;
-  for (int64_t i = 0; i < d; ++i) largest = std::max(largest, std::abs(panel[i * kBlockKeys + j]));
-  return largest;
+  double squares = 0;
+  for (int64_t i = 0; i < d; ++i) {
+    const float y = panel[i * kBlockKeys + j];
+    largest = std::max(largest, std::abs(y));
+    squares += static_cast<double>(y) * y;
+  }
+  return kScalesByNorm<Numbers> ? static_cast<float>(squares) : largest;
+}
+
+template <class Numbers>
+BlockFacts QuantizeKeysAs(const float* panel, int64_t d, uint8_t* out) {
+  constexpr int64_t kBytes = kGroupBytes / Numbers::kPerGroup;
+  float largest = 0.0F;
+  for (int64_t j = 0; j < kBlockKeys; ++j) largest = std::max(largest, ExtentOf<Numbers>(panel, d, j));
+  BlockFacts block{ScaleOf<Numbers>(largest), 0.0F, 0.0F};
+  for (int64_t j = 0; j < kBlockKeys; ++j) {
+    const auto place = [&](int64_t i) {
+      return out + (i / Numbers::kPerGroup * kBlockKeys + j) * kGroupBytes + i % Numbers::kPerGroup * kBytes;
+    };
+    const VectorFacts facts = QuantizeVector<Numbers>(panel, d, j, block.scale, Numbers::kKeyOffset, place);
+    block.norm = std::max(block.norm, NormOf(static_cast<float>(facts.norm2)));
+    block.error = std::max(block.error, NormOf(static_cast<float>(facts.error2)));
+  }
+  return block;
+}
+
+template <class Numbers>
+void QuantizeQueriesAs(const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts) {
+  constexpr int64_t kBytes = kGroupBytes / Numbers::kPerGroup;
+  for (int64_t j = 0; j < kBlockKeys; ++j) {
+    facts.scale[j] = ScaleOf<Numbers>(ExtentOf<Numbers>(panel, d, j));
+    const auto place = [&](int64_t i) { return out + j * QuantizedBytes(d, Numbers::kWidth) + i * kBytes; };
+    const VectorFacts vector = QuantizeVector<Numbers>(panel, d, j, facts.scale[j], 0, place);
+    facts.norm[j] = NormOf(static_cast<float>(vector.norm2));
+    facts.error[j] = NormOf(static_cast<float>(vector.error2));
+    facts.sum[j] = vector.sum;
+  }
 }
 
 }  // namespace
@@ -60,30 +98,12 @@ void TransformPanelReference(float* panel, int64_t d, const float* shift, const 
   }
 }
 
-BlockFacts QuantizeKeysReference(const float* panel, int64_t d, uint8_t* out) {
-  float largest = 0.0F;
-  for (int64_t j = 0; j < kBlockKeys; ++j) largest = std::max(largest, LargestOf(panel, d, j));
-  BlockFacts block{ScaleOf(largest), 0.0F, 0.0F};
-  for (int64_t j = 0; j < kBlockKeys; ++j) {
-    const VectorFacts facts = QuantizeVector(panel, d, j, block.scale, [&](int64_t i, int32_t number) {
-      out[(i / kGroup * kBlockKeys + j) * kGroup + i % kGroup] = static_cast<uint8_t>(number + kByteOffset);
-    });
-    block.norm = std::max(block.norm, NormOf(static_cast<float>(facts.norm2)));
-    block.error = std::max(block.error, NormOf(static_cast<float>(facts.error2)));
-  }
-  return block;
+BlockFacts QuantizeKeysReference(NumberWidth width, const float* panel, int64_t d, uint8_t* out) {
+  return WithNumbers(width, [&](auto numbers) { return QuantizeKeysAs<decltype(numbers)>(panel, d, out); });
 }
 
-void QuantizeQueriesReference(const float* panel, int64_t d, int8_t* out, const QueryFacts& facts) {
-  for (int64_t j = 0; j < kBlockKeys; ++j) {
-    facts.scale[j] = ScaleOf(LargestOf(panel, d, j));
-    const VectorFacts vector = QuantizeVector(panel, d, j, facts.scale[j], [&](int64_t i, int32_t number) {
-      out[j * GroupsOf(d) * kGroup + i] = static_cast<int8_t>(number);
-    });
-    facts.norm[j] = NormOf(static_cast<float>(vector.norm2));
-    facts.error[j] = NormOf(static_cast<float>(vector.error2));
-    facts.sum[j] = vector.sum;
-  }
+void QuantizeQueriesReference(NumberWidth width, const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts) {
+  WithNumbers(width, [&](auto numbers) { QuantizeQueriesAs<decltype(numbers)>(panel, d, out, facts); });
 }
 
 }  // namespace topk

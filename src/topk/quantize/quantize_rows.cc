@@ -12,7 +12,7 @@
 #include "topk/load/load-inl.h"
 #include "topk/load/transpose-inl.h"
 #include "topk/quantize/quantize_scale.h"
-#include "topk/scan/dot_int8-inl.h"
+#include "topk/scan/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -125,7 +125,7 @@ int32_t QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RE
   for (int64_t g = 0; g < n_groups && count < kBlockKeys; ++g) {
     std::fill(panel + (g * kBlockKeys + count) * kGroup, panel + (g + 1) * kBlockKeys * kGroup, uint8_t{kByteOffset});
   }
-  return WithFourDot([&](auto dot) HWY_ATTR { return LargestSquares<decltype(dot)>(panel, n_groups); });
+  return WithDot<Int8>([&](auto dot) HWY_ATTR { return LargestSquares<decltype(dot)>(panel, n_groups); });
 }
 
 int32_t QuantizeRowsSimd(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel) {

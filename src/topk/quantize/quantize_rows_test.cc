@@ -40,7 +40,7 @@ TEST_F(QuantizeRowsTest, IsWithinItsBoundForEveryTypeSizeAndTarget) {
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
     for (DataType type : {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kQ8_0}) {
-      for (int64_t d : {1, 7, 8, 32, 33, 64, 80, 128, 576}) {
+      for (int64_t d : {1, 7, 8, 32, 33, 64, 80, 128, 576, 1024}) {
         if (type == DataType::kQ8_0 && d % kQ8BlockSize != 0) continue;
         std::mt19937 random(static_cast<uint32_t>(d));
         RandomTensor keys(type, 1, 80, 2, d, 1);

@@ -1,4 +1,4 @@
-// Scales and norms of int8 vectors, shared by the SIMD and reference versions.
+// Scales and norms of quantised vectors, shared by the SIMD and reference versions.
 #ifndef TOPK_SRC_QUANTIZE_QUANTIZE_SCALE_H_
 #define TOPK_SRC_QUANTIZE_QUANTIZE_SCALE_H_
 
@@ -10,14 +10,20 @@
 
 namespace topk {
 
-inline constexpr int32_t kByteOffset = 128;  // keys are stored as unsigned bytes
-
-// The scale that takes `largest` to 127. Never so small that its inverse overflows: rounding to zero then shows in the
-// residuals.
-inline float ScaleOf(float largest) { return std::max(largest / 127.0F, 0x1p-100F); }
-
 // An upper bound on a norm from a sum of at most 1024 squares in f32, each of which may have been flushed to zero.
 inline float NormOf(float squares) { return 1.0002F * std::sqrt(squares) + 0x1p-57F; }
+
+// The scale of vectors of an extent, see kScalesByNorm. Never so small that its inverse overflows: rounding to zero
+// then shows in the residuals.
+template <class Numbers>
+float ScaleOf(float extent) {
+  constexpr float kSmallest = 0x1p-100F;
+  if constexpr (kScalesByNorm<Numbers>) {
+    return std::max(NormOf(extent) / kLargestNorm, kSmallest);
+  } else {
+    return std::max(extent / 127.0F, kSmallest);
+  }
+}
 
 }  // namespace topk
 

@@ -12,7 +12,7 @@
 #include "topk/load/load-inl.h"
 #include "topk/load/transpose-inl.h"
 #include "topk/numeric.h"
-#include "topk/scan/dot_int8-inl.h"
+#include "topk/scan/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -22,7 +22,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 using VF = hn::Vec<hn::RebindToFloat<DDot>>;
 
 constexpr int64_t kBlockGroups = kQ8BlockSize / kGroup;
-constexpr int64_t kGroupBytes = kBlockKeys * kGroup;  // from one group of a panel to the next
+constexpr int64_t kPanelGroupBytes = kBlockKeys * kGroup;  // from one group of a panel to the next
 constexpr int32_t kOffsets = static_cast<int32_t>(0x80808080U);
 
 // Rows and vectors of keys that are computed together: what the registers hold of two sums each.
@@ -48,7 +48,7 @@ HWY_INLINE float LargestNorm(const Q8Panel& panel, int64_t d) {
       VDot products = hn::Zero(di);  // (n + 128) n
       VDot sums = hn::Zero(di);      // n
       for (int64_t g = b * kBlockGroups; g < (b + 1) * kBlockGroups; ++g) {
-        const VDot bytes = hn::Load(di, reinterpret_cast<const int32_t*>(panel.numbers + g * kGroupBytes) + j);
+        const VDot bytes = hn::Load(di, reinterpret_cast<const int32_t*>(panel.numbers + g * kPanelGroupBytes) + j);
         const VDot numbers = hn::Xor(bytes, offsets);
         products = FourDot::Add(products, bytes, numbers);
         sums = FourDot::Add(sums, hn::Set(di, 0x01010101), numbers);
@@ -92,7 +92,7 @@ float PackQ8Simd(const KeyBlock& block, int64_t d, const Q8Panel& panel) {
         }
         TransposeSquare(words);
         for (int64_t m = 0; m < kSquareLanes; ++m) {
-          uint8_t* out = panel.numbers + (b * kBlockGroups + g + m) * kGroupBytes + j * kGroup;
+          uint8_t* out = panel.numbers + (b * kBlockGroups + g + m) * kPanelGroupBytes + j * kGroup;
           hn::Store(hn::Xor(hn::BitCast(di, words[m]), offsets), di, reinterpret_cast<int32_t*>(out));
         }
       }
@@ -108,11 +108,11 @@ float PackQ8Simd(const KeyBlock& block, int64_t d, const Q8Panel& panel) {
   }
   if (block.count < kBlockKeys) {
     for (int64_t g = 0; g < d / kGroup; ++g) {
-      std::fill(panel.numbers + g * kGroupBytes + block.count * kGroup, panel.numbers + (g + 1) * kGroupBytes,
+      std::fill(panel.numbers + g * kPanelGroupBytes + block.count * kGroup, panel.numbers + (g + 1) * kPanelGroupBytes,
                 uint8_t{128});
     }
   }
-  return WithFourDot([&](auto dot) HWY_ATTR { return LargestNorm<decltype(dot)>(panel, d); });
+  return WithDot<Int8>([&](auto dot) HWY_ATTR { return LargestNorm<decltype(dot)>(panel, d); });
 }
 
 HWY_INLINE VDot GroupOf(const int8_t* row, int64_t g) {
@@ -145,7 +145,7 @@ HWY_INLINE void ScanRows(const Q8Rows& rows, int64_t r, const Q8Panel& panel, in
         }
       }
       for (int64_t g = b * kBlockGroups; g < (b + 1) * kBlockGroups; ++g) {
-        const auto* numbers = reinterpret_cast<const int32_t*>(panel.numbers + g * kGroupBytes) + j;
+        const auto* numbers = reinterpret_cast<const int32_t*>(panel.numbers + g * kPanelGroupBytes) + j;
         VDot key[kVectorsAtOnce];
         for (int v = 0; v < kVectorsAtOnce; ++v) key[v] = hn::Load(di, numbers + v * n);
         for (int i = 0; i < kRows; ++i) {
@@ -190,7 +190,7 @@ HWY_INLINE void ScanWith(const Q8Rows& rows, const Q8Panel& panel, int64_t d, co
 }
 
 void ScanQ8Simd(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const float* thresholds, uint64_t* survivors) {
-  WithFourDot([&](auto dot) HWY_ATTR { ScanWith<decltype(dot)>(rows, panel, d, thresholds, survivors); });
+  WithDot<Int8>([&](auto dot) HWY_ATTR { ScanWith<decltype(dot)>(rows, panel, d, thresholds, survivors); });
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

@@ -66,7 +66,7 @@ void SetScale(RandomTensor& keys, int64_t key, int64_t block, uint16_t f16) {
 TEST_F(ScanQ8Test, PacksAsTheReference) {
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
-    for (int64_t d : {32, 64, 128, 576}) {
+    for (int64_t d : {32, 64, 128, 576, 1024}) {
       std::mt19937 random(static_cast<uint32_t>(d));
       RandomTensor keys(DataType::kQ8_0, 1, 80, 2, d, 1);
       keys.FillGaussian(random);
@@ -107,7 +107,7 @@ TEST_F(ScanQ8Test, FindsTheSurvivorsOfTheReference) {
     ASSERT_TRUE(UseSimdTarget(target));
     // Without a fused multiply-add a score at the threshold may fall to the other side.
     const bool has_fma = std::string(target) != "SSE4";
-    for (int64_t d : {32, 64, 128, 576}) {
+    for (int64_t d : {32, 64, 128, 576, 1024}) {
       for (int64_t n_rows : {1, 2, 7, 96}) {
         SCOPED_TRACE(std::string(target) + " d " + std::to_string(d) + " rows " + std::to_string(n_rows));
         std::mt19937 random(static_cast<uint32_t>(d + n_rows));

@@ -62,12 +62,12 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
     for (int n_threads : {1, 3}) {
-      for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8}) {
+      for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8, ScanMode::kInt16, ScanMode::kAuto}) {
         options.scan = scan;
         const ThreadExecutor threads(n_threads);
         const Executor executor = n_threads == 1 ? SerialExecutor() : threads.executor();
         ASSERT_NO_FATAL_FAILURE(expect_equal(executor, what + " on " + target + " with " + std::to_string(n_threads) +
-                                                           " threads" + (scan == ScanMode::kInt8 ? ", int8" : "")));
+                                                           " threads, " + FormatOptions(options)));
       }
     }
   }

@@ -79,6 +79,21 @@ void RandomTensor::FillGaussian(std::mt19937& random, float deviation) {
   }
 }
 
+void RandomTensor::FillTwoClusters(std::mt19937& random, float distance) {
+  std::normal_distribution<float> gaussian;
+  std::bernoulli_distribution coin;
+  std::vector<float> centre(static_cast<size_t>(d_));
+  for (float& x : centre) x = distance * gaussian(random);
+  for (int64_t b = 0; b < n_batch_; ++b) {
+    for (int64_t t = 0; t < n_token_; ++t) {
+      for (int64_t h = 0; h < n_head_; ++h) {
+        const float side = coin(random) ? 1.0F : -1.0F;
+        for (int64_t i = 0; i < d_; ++i) Set(b, t, h, i, side * centre[i] + gaussian(random));
+      }
+    }
+  }
+}
+
 void RandomTensor::Set(int64_t batch, int64_t token, int64_t head, int64_t i, float x) {
   uint8_t* row = Row(batch, token, head);
   switch (type_) {

@@ -46,6 +46,9 @@ class RandomTensor {
   RandomTensor(DataType type, int64_t n_batch, int64_t n_token, int64_t n_head, int64_t d, int64_t padding);
 
   void FillGaussian(std::mt19937& random, float deviation = 1.0F);
+  // Gaussian around one of two opposite centres at random, whose numbers have the deviation `distance`: if that is
+  // large, the keys of a cluster differ by less than int8 can tell. Not for q8_0.
+  void FillTwoClusters(std::mt19937& random, float distance);
   // Rounds x to the type. For q8_0: to the block's scale, which FillGaussian sets.
   void Set(int64_t batch, int64_t token, int64_t head, int64_t i, float x);
   const TensorView& view() const { return view_; }

@@ -23,7 +23,7 @@ void TimeAttention(benchmark::State& state, const Shape& shape, const TopKOption
   std::vector<std::unique_ptr<RandomProblem>> problems;
   for (int64_t c = 0; c < copies; ++c) {
     problems.push_back(std::make_unique<RandomProblem>(shape, 1));
-    prepare(problems.back()->input);
+    prepare(*problems.back());
   }
   OutputTensor out(problems[0]->input);
   size_t next = 0;

@@ -1,5 +1,5 @@
-// The int8 scan and the scores of its survivors on each SIMD target.
-#include "topk/scan/scan_int8.h"
+// The integer scan and the scores of its survivors on each SIMD target.
+#include "topk/scan/scan_integers.h"
 
 #include <benchmark/benchmark.h>
 
@@ -16,20 +16,20 @@
 namespace topk {
 namespace {
 
-void ScanInt8Bench(benchmark::State& state, const char* target, int64_t d) {
+void ScanIntegersBench(benchmark::State& state, const char* target, NumberWidth width, int64_t d) {
   UseSimdTarget(target);
   constexpr int64_t kBlocks = 16;
-  testing::AlignedArray<int8_t> numbers(kInt8Stride * GroupsOf(d) * kGroup);
-  testing::AlignedArray<uint8_t> panels(kBlocks * QuantizedPanelBytes(d));
-  const std::vector<int32_t> sums(kInt8Stride);
-  testing::AlignedArray<int32_t> thresholds(kBlocks * kInt8Stride);
-  testing::AlignedArray<uint64_t> survivors(kBlocks * kInt8Stride);
+  testing::AlignedArray<uint8_t> numbers(kIntegerStride * QuantizedBytes(d, width));
+  testing::AlignedArray<uint8_t> panels(kBlocks * QuantizedPanelBytes(d, width));
+  const std::vector<int32_t> sums(kIntegerStride);
+  testing::AlignedArray<int32_t> thresholds(kBlocks * kIntegerStride);
+  testing::AlignedArray<uint64_t> survivors(kBlocks * kIntegerStride);
   for (auto _ : state) {
-    ScanInt8({numbers.data(), sums.data(), kInt8Stride}, panels.data(), kBlocks, d, thresholds.data(),
-             survivors.data());
+    ScanIntegers({numbers.data(), sums.data(), kIntegerStride, width}, panels.data(), kBlocks, d, thresholds.data(),
+                 survivors.data());
     benchmark::ClobberMemory();
   }
-  state.counters["multiply_adds"] = benchmark::Counter(static_cast<double>(kInt8Stride * kBlocks * kBlockKeys * d),
+  state.counters["multiply_adds"] = benchmark::Counter(static_cast<double>(kIntegerStride * kBlocks * kBlockKeys * d),
                                                        benchmark::Counter::kIsIterationInvariantRate);
 }
 
@@ -56,7 +56,8 @@ void ScoreKeysBench(benchmark::State& state, const char* target, int64_t d) {
 const bool kRegistered = testing::ForEachTarget([](const char* target) {
   for (int64_t d : {64, 128}) {
     const std::string of = std::string(target) + "/d:" + std::to_string(d);
-    benchmark::RegisterBenchmark(("ScanInt8/" + of).c_str(), ScanInt8Bench, target, d);
+    benchmark::RegisterBenchmark(("ScanInt8/" + of).c_str(), ScanIntegersBench, target, NumberWidth::kInt8, d);
+    benchmark::RegisterBenchmark(("ScanInt16/" + of).c_str(), ScanIntegersBench, target, NumberWidth::kInt16, d);
     benchmark::RegisterBenchmark(("ScoreKeys/" + of).c_str(), ScoreKeysBench, target, d);
   }
 });

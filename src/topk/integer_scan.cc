@@ -1,4 +1,4 @@
-#include "topk/int8_scan.h"
+#include "topk/integer_scan.h"
 
 #include <algorithm>
 #include <bit>
@@ -14,11 +14,13 @@ namespace topk {
 
 namespace {
 
-// Keys between two looks at the rows' floors: 4,096, 256 KiB of int8 numbers at d = 64.
+// Keys between two looks at the rows' floors: 4,096, 256 KiB in int8 at d = 64.
 constexpr int64_t kSegmentBlocks = 64;
 // Vectors of kMaxLanes keys in the sample, spread over the blocks: single ones vary less than whole blocks would.
-constexpr int64_t kSampleVectors = 64;
+constexpr int64_t kVectors = kBlockKeys / kMaxLanes;  // of a block
+constexpr int64_t kSampleVectors = IntegerScan::kMostSampledBlocks * kVectors;
 constexpr int64_t kSampleKeys = kSampleVectors * kMaxLanes;
+constexpr int64_t kSampleStride = kSampleKeys + kMaxLanes;
 
 // Standard deviations between a guess and the score that it should not exceed. A row with a wrong guess is scanned
 // again.
@@ -34,17 +36,17 @@ constexpr int64_t kSlots = (kTileRows + kBlockKeys - 1) / kBlockKeys * kBlockKey
 
 }  // namespace
 
-bool Int8Scan::Suits(const Call& call) {
+bool IntegerScan::Suits(const Call& call) {
   if (!call.CanScanInt8(call.input.n_key)) return false;
-  if (call.options.scan != ScanMode::kAuto) return call.options.scan == ScanMode::kInt8;
+  if (call.options.scan != ScanMode::kAuto) return call.options.scan != ScanMode::kF32;
   return call.RowsPerHeadKv() >= kFewestRows;
 }
 
-static_assert(kTileRows <= kInt8Stride && kTileRows % kInt8Rows == 0);
+static_assert(kTileRows <= kIntegerStride && kTileRows % kIntegerRows == 0);
 
-Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
+IntegerScan IntegerScan::Take(Carver& carver, const Call& call) {
   const int64_t d = call.input.d_k;
-  Int8Scan scan;
+  IntegerScan scan;
   scan.queries_ = carver.Take<float>(kTileRows * PadToLanes(d));
   scan.offset_ = carver.Take<double>(kTileRows);
   scan.guess_ = carver.Take<float>(kTileRows);
@@ -52,8 +54,7 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
   scan.slots_ = carver.Take<RowState*>(kTileRows);
   scan.panel_ = carver.Take<float>(d * kBlockKeys);
   scan.magnitude_ = carver.Take<int32_t>(PadToLanes(d));
-  scan.n_numbers_ = GroupsOf(d) * kGroup;
-  scan.numbers_ = carver.Take<int8_t>(kSlots * scan.n_numbers_);
+  scan.numbers_ = carver.Take<uint8_t>(kSlots * QuantizedBytes(d, QuantizedKeys::WidestOf(call)));
   scan.facts_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots),
                  carver.Take<int32_t>(kSlots)};
   scan.bounds_ = {carver.Take<float>(kSlots), carver.Take<float>(kSlots), carver.Take<float>(kSlots)};
@@ -61,13 +62,13 @@ Int8Scan Int8Scan::Take(Carver& carver, const Call& call) {
   scan.sample_scales_ = carver.Take<float>(kSampleVectors);
   scan.sample_keys_ = carver.Take<KeyIndex>(kSampleVectors);
   scan.sample_visible_ = carver.Take<uint64_t>(kSampleVectors);
-  scan.sample_scores_ = carver.Take<float>(kInt8Rows * (kSampleKeys + kMaxLanes));
+  scan.sample_scores_ = carver.Take<float>(kIntegerRows * kSampleStride);
   scan.survivors_ = Survivors::Take(carver, kSegmentBlocks);
   return scan;
 }
 
-// The rows' queries, scaled as the f32 scan has them and in int8, and their bounds.
-bool Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+// The rows' queries, scaled as the f32 scan has them and in integers, and their bounds.
+bool IntegerScan::Prepare(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
   const auto n_rows = static_cast<int64_t>(rows.size());
@@ -93,17 +94,71 @@ bool Int8Scan::Prepare(const Call& call, const QuantizedHead& head, std::span<Ro
     const int64_t count = std::min(kBlockKeys, n_rows - first);
     PackKeys(view, first, count, d, panel_, magnitude_);
     TransformPanel(panel_, d, nullptr, head.inverse, gain);
-    QuantizeQueries(panel_, d, numbers_ + first * n_numbers_,
+    QuantizeQueries(*head.width, panel_, d, numbers_ + first * QuantizedBytes(d, *head.width),
                     {facts_.scale + first, facts_.norm + first, facts_.error + first, facts_.sum + first});
   }
   return true;
 }
 
-// A sample of the keys that all rows see, scored in int8, gives each row's guess.
-void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+// Adds to the sample vector `part` of a block of head.panels, which holds the keys from `key` on.
+void IntegerScan::SampleVector(const Call& call, const QuantizedHead& head, int64_t block, int64_t part, int64_t key) {
+  const int64_t panel_bytes = QuantizedPanelBytes(call.input.d_k, *head.width);
+  sample_vectors_[n_sampled_] = head.panels + block * panel_bytes + part * kMaxLanes * kGroupBytes;
+  sample_scales_[n_sampled_] = head.scale[block];
+  sample_keys_[n_sampled_++] = static_cast<KeyIndex>(key);
+}
+
+void IntegerScan::FindVisibleInSample(const Call& call, const uint8_t* mask) {
+  for (int64_t v = 0; v < n_sampled_; ++v) {
+    FindVisibleBits(call.input.mask.type, mask, sample_keys_[v], sample_keys_[v] + static_cast<KeyIndex>(kMaxLanes),
+                    sample_visible_ + v);
+  }
+}
+
+// Hides the scores of the sample's keys that the row does not see; returns how many it does. Of vectors at the ends of
+// its range, all.
+int64_t IntegerScan::HideInSample(const RowState& row, float* scores) const {
+  constexpr uint64_t kAll = (uint64_t{1} << kMaxLanes) - 1;
+  int64_t n_visible = 0;
+  for (int64_t v = 0; v < n_sampled_; ++v, scores += kMaxLanes) {
+    const bool competes =
+        sample_keys_[v] >= row.visible->sinks_end && sample_keys_[v] + kMaxLanes <= row.visible->window_begin;
+    const uint64_t visible = !competes ? 0 : row.mask == nullptr ? kAll : sample_visible_[v];
+    n_visible += std::popcount(visible);
+    for (uint64_t hidden = visible ^ kAll; hidden != 0; hidden &= hidden - 1) {
+      scores[std::countr_zero(hidden)] = -std::numeric_limits<float>::infinity();
+    }
+  }
+  return n_visible;
+}
+
+// Scores the sample for each row: use(row, its scores, the number of them that compete, the guess) where they allow
+// one. Scores and guess are divided by the scale of the row's integers.
+template <typename Use>
+void IntegerScan::ForEachGuess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows,
+                               Use&& use) {
   const int64_t d = call.input.d_k;
-  const auto n_rows = static_cast<int64_t>(rows.size());
-  std::fill_n(guess_, n_rows, kNoGuess);
+  const int64_t n_keys = n_sampled_ * kMaxLanes;
+  const uint8_t* mask = nullptr;
+  for (int64_t r = 0; r < static_cast<int64_t>(rows.size()); ++r) {
+    if (r % kIntegerRows == 0) {
+      const QuantizedRows few{numbers_ + r * QuantizedBytes(d, *head.width), facts_.sum + r, kIntegerRows, *head.width};
+      SampleIntegers(few, sample_vectors_, sample_scales_, n_sampled_, d, sample_scores_, kSampleStride);
+    }
+    const RowState& row = *rows[r];
+    float* scores = sample_scores_ + r % kIntegerRows * kSampleStride;
+    if (row.mask != nullptr && row.mask != mask) FindVisibleInSample(call, mask = row.mask);
+    const int64_t n_visible = HideInSample(row, scores);
+    if (n_visible == 0) continue;
+    const auto guess =
+        GuessFloor(scores, n_keys, {n_visible, row.visible->n_competing}, call.LargestBudget(), kDeviations);
+    if (guess) use(r, scores, n_visible, *guess);
+  }
+}
+
+// A sample of the keys that all rows see gives each row's guess.
+void IntegerScan::Guess(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows) {
+  std::fill_n(guess_, rows.size(), kNoGuess);
   int64_t begin = 0;
   int64_t end = call.input.n_key;
   for (const RowState* row : rows) {
@@ -113,58 +168,48 @@ void Int8Scan::Guess(const Call& call, const QuantizedHead& head, std::span<RowS
   const int64_t first_block = (begin + kBlockKeys - 1) / kBlockKeys;
   const int64_t n_blocks = end / kBlockKeys - first_block;
   if (n_blocks <= 0) return;
-  constexpr int64_t kVectors = kBlockKeys / kMaxLanes;
+  n_sampled_ = 0;
   for (int64_t v = 0; v < kSampleVectors; ++v) {
     const int64_t at = v * n_blocks * kVectors / kSampleVectors;  // strides are seldom whole: all places in a block
     const int64_t block = first_block + at / kVectors;
-    sample_vectors_[v] = head.panels + block * QuantizedPanelBytes(d) + at % kVectors * kMaxLanes * kGroup;
-    sample_scales_[v] = head.scale[block];
-    sample_keys_[v] = static_cast<KeyIndex>(block * kBlockKeys + at % kVectors * kMaxLanes);
+    SampleVector(call, head, block, at % kVectors, block * kBlockKeys + at % kVectors * kMaxLanes);
   }
-  const uint8_t* mask = nullptr;
-  for (int64_t r = 0; r < n_rows; ++r) {
-    constexpr int64_t kStride = kSampleKeys + kMaxLanes;
-    if (r % kInt8Rows == 0) {
-      const QuantizedRows few{numbers_ + r * n_numbers_, facts_.sum + r, kInt8Rows};
-      SampleInt8(few, sample_vectors_, sample_scales_, kSampleVectors, d, sample_scores_, kStride);
-    }
-    float* scores = sample_scores_ + r % kInt8Rows * kStride;
-    int64_t n_sample = kSampleKeys;
-    if (rows[r]->mask != nullptr) {
-      if (rows[r]->mask != mask) FindVisibleInSample(call, mask = rows[r]->mask);
-      n_sample = HideInSample(scores);
-    }
-    if (n_sample == 0) continue;
-    const RowState& row = *rows[r];
-    const auto guess =
-        GuessFloor(scores, kSampleKeys, {n_sample, row.visible->n_competing}, row.candidates.budget(), kDeviations);
-    if (guess) guess_[r] = *guess * facts_.scale[r];
-  }
+  ForEachGuess(call, head, rows, [&](int64_t r, const float* /*scores*/, int64_t /*n_visible*/, float guess) {
+    guess_[r] = guess * facts_.scale[r];
+  });
 }
 
-void Int8Scan::FindVisibleInSample(const Call& call, const uint8_t* mask) {
-  for (int64_t v = 0; v < kSampleVectors; ++v) {
-    FindVisibleBits(call.input.mask.type, mask, sample_keys_[v], sample_keys_[v] + static_cast<KeyIndex>(kMaxLanes),
-                    sample_visible_ + v);
-  }
-}
-
-// Hides the scores of the sample's hidden keys; returns how many are visible.
-int64_t Int8Scan::HideInSample(float* scores) const {
-  int64_t n_visible = 0;
-  for (int64_t v = 0; v < kSampleVectors; ++v, scores += kMaxLanes) {
-    constexpr uint64_t kAll = (uint64_t{1} << kMaxLanes) - 1;
-    n_visible += std::popcount(sample_visible_[v]);
-    for (uint64_t hidden = sample_visible_[v] ^ kAll; hidden != 0; hidden &= hidden - 1) {
-      scores[std::countr_zero(hidden)] = -std::numeric_limits<float>::infinity();
+std::optional<double> IntegerScan::ShareOfSurvivors(const Call& call, const QuantizedHead& sample,
+                                                    std::span<const int64_t> blocks, std::span<RowState> rows) {
+  for (size_t r = 0; r < rows.size(); ++r) slots_[r] = &rows[r];
+  const std::span<RowState*> all(slots_, rows.size());
+  if (!Prepare(call, sample, all)) return std::nullopt;
+  n_sampled_ = 0;
+  for (size_t slot = 0; slot < blocks.size(); ++slot) {
+    for (int64_t part = 0; part < kVectors; ++part) {
+      SampleVector(call, sample, static_cast<int64_t>(slot), part, blocks[slot] * kBlockKeys + part * kMaxLanes);
     }
   }
-  return n_visible;
+  int64_t n_seen = 0;
+  int64_t n_surviving = 0;
+  ForEachGuess(call, sample, all, [&](int64_t r, const float* scores, int64_t n_visible, float guess) {
+    const float norm = (facts_.error[r] + kTransformUnits * facts_.norm[r]) / facts_.scale[r];
+    const float error = (facts_.norm[r] + facts_.error[r]) / facts_.scale[r];
+    n_seen += n_visible;
+    for (size_t slot = 0; slot < blocks.size(); ++slot) {
+      constexpr float kLowest = std::numeric_limits<float>::lowest();  // above what hides
+      const float width = sample.scale[slot] * (norm * sample.scaled_norm[slot] + error * sample.scaled_error[slot]);
+      const float reach = guess - width > kLowest ? guess - width : kLowest;  // NaN: all survive
+      for (int64_t j = 0; j < kBlockKeys; ++j) n_surviving += scores[slot * kBlockKeys + j] >= reach ? 1 : 0;
+    }
+  });
+  if (n_seen == 0) return std::nullopt;
+  return static_cast<double>(n_surviving) / static_cast<double>(n_seen);
 }
 
-// What each row's keys must reach in the next segment, and by which of them the int8 scores do.
-void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows,
-                             Blocks segment) {
+// What each row's keys must reach in the next segment, and by which of them the integer scores do.
+void IntegerScan::FindSurvivors(const Call& call, const QuantizedHead& head, std::span<RowState* const> rows,
+                                Blocks segment) {
   const auto n_rows = static_cast<int64_t>(rows.size());
   for (int64_t r = 0; r < n_rows; ++r) {
     const Candidates& candidates = rows[r]->candidates;
@@ -177,7 +222,7 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
     bounds_.error[r] =
         static_cast<float>((facts_.norm[r] + facts_.error[r]) / scale * (1.0 + 10 * kThresholdRoundings));
   }
-  const int64_t n_padded = PadToInt8Rows(n_rows);
+  const int64_t n_padded = PadToIntegerRows(n_rows);
   std::fill(bounds_.least + n_rows, bounds_.least + n_padded, std::numeric_limits<float>::infinity());
   std::fill(bounds_.norm + n_rows, bounds_.norm + n_padded, 0.0F);
   std::fill(bounds_.error + n_rows, bounds_.error + n_padded, 0.0F);
@@ -186,8 +231,9 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
       bounds_, n_padded,
       {head.inverse_scale + segment.first, head.scaled_norm + segment.first, head.scaled_error + segment.first},
       n_blocks, survivors_.thresholds);
-  ScanInt8({numbers_, facts_.sum, n_padded}, head.panels + segment.first * QuantizedPanelBytes(call.input.d_k),
-           n_blocks, call.input.d_k, survivors_.thresholds, survivors_.bits);
+  ScanIntegers({numbers_, facts_.sum, n_padded, *head.width},
+               head.panels + segment.first * QuantizedPanelBytes(call.input.d_k, *head.width), n_blocks, call.input.d_k,
+               survivors_.thresholds, survivors_.bits);
   const uint8_t* mask = nullptr;
   for (int64_t r = 0; r < n_rows; ++r) {
     survivors_.DropHidden(call, *rows[r], r, segment.first * kBlockKeys, n_blocks, mask);
@@ -195,17 +241,17 @@ void Int8Scan::FindSurvivors(const Call& call, const QuantizedHead& head, std::s
 }
 
 // Whether few enough keys of the segment survived.
-bool Int8Scan::IsWorthwhile(int64_t n_rows, int64_t n_blocks) const {
+bool IntegerScan::IsWorthwhile(int64_t n_rows, int64_t n_blocks) const {
   int64_t count = 0;
   for (int64_t b = 0; b < n_blocks; ++b) {
-    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_.bits[b * kInt8Stride + r]);
+    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_.bits[b * kIntegerStride + r]);
   }
   return count * kLeastKeysPerSurvivor <= n_rows * n_blocks * kBlockKeys;
 }
 
 // One scan for the rows in order; false if it was refused.
-bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHead& head,
-                    std::span<RowState* const> rows, bool may_refuse) {
+bool IntegerScan::Pass(const Call& call, const TensorView& keys, const QuantizedHead& head,
+                       std::span<RowState* const> rows, bool may_refuse) {
   const auto n_rows = static_cast<int64_t>(rows.size());
   int64_t begin = call.input.n_key;
   int64_t end = 0;
@@ -228,7 +274,7 @@ bool Int8Scan::Pass(const Call& call, const TensorView& keys, const QuantizedHea
   return true;
 }
 
-bool Int8Scan::Run(const Call& call, int64_t head_kv, const QuantizedHead& head, std::span<RowState> rows) {
+bool IntegerScan::Run(const Call& call, int64_t head_kv, const QuantizedHead& head, std::span<RowState> rows) {
   if (rows.empty()) return true;
   const TensorView keys = call.KeysOf(rows[0].id.batch, head_kv);
   for (size_t r = 0; r < rows.size(); ++r) slots_[r] = &rows[r];

@@ -1,0 +1,96 @@
+// Dot products of groups of integers: four int8 or two int16 numbers, which fill 32 bits. Included once per SIMD target
+// by the kernels that multiply quantised panels.
+#if defined(TOPK_DOT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TOPK_DOT_INL_H_
+#undef TOPK_DOT_INL_H_
+#else
+#define TOPK_DOT_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include "topk/load/pack.h"
+#include "topk/quantize/number_width.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DDot = hn::CappedTag<int32_t, kMaxLanes>;  // a lane is a group of integers, or their dot product
+using VDot = hn::Vec<DDot>;
+using DPair = hn::RepartitionToNarrow<DDot>;
+using VPair = hn::Vec<DPair>;
+
+// sum + the products of two, by a widening multiply. Some targets deal the products out to two sums, and how is theirs
+// to say: both start from zero.
+HWY_INLINE VDot AddPairs(VDot sum, VPair a, VPair b) {
+  const DDot di;
+  VDot other = hn::Zero(di);
+  const VDot products = hn::ReorderWidenMulAccumulate(di, a, b, hn::Zero(di), other);
+  return hn::Add(sum, hn::RearrangeToOddPlusEven(products, other));
+}
+
+// Add(sum, keys, query): sum + the products of each group, by widening multiplies. Keys in int8 are unsigned bytes.
+template <class Numbers>
+struct WideningDot;
+
+template <>
+struct WideningDot<Int8> {
+  static HWY_INLINE VDot Add(VDot sum, VDot keys, VDot query) {
+    const auto as_16 = [](VDot x) HWY_ATTR { return hn::BitCast(DPair(), x); };
+    const VDot low_bytes = hn::Set(DDot(), 0x00FF00FF);
+    // Bytes 0 and 2 of each group as 16-bit numbers, then 1 and 3.
+    const VPair keys_even = as_16(hn::And(keys, low_bytes));
+    const VPair keys_odd = as_16(hn::And(hn::ShiftRight<8>(keys), low_bytes));
+    const VPair query_even = hn::ShiftRight<8>(hn::ShiftLeft<8>(as_16(query)));
+    const VPair query_odd = hn::ShiftRight<8>(as_16(query));
+    return AddPairs(AddPairs(sum, keys_even, query_even), keys_odd, query_odd);
+  }
+};
+
+template <>
+struct WideningDot<Int16> {
+  static HWY_INLINE VDot Add(VDot sum, VDot keys, VDot query) {
+    return AddPairs(sum, hn::BitCast(DPair(), keys), hn::BitCast(DPair(), query));
+  }
+};
+
+#if HWY_TARGET <= HWY_AVX3
+// AVX512-VNNI, which none of the targets of Highway 1.0.3 has: as assembly it needs no other compiler flags than
+// theirs.
+template <class Numbers>
+struct VnniDot {
+  static HWY_INLINE VDot Add(VDot sum, VDot keys, VDot query) {
+    // NOLINTBEGIN(hicpp-no-assembler)
+    if constexpr (Numbers::kWidth == NumberWidth::kInt8) {
+      asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(keys.raw), "v"(query.raw));
+    } else {
+      asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(keys.raw), "v"(query.raw));
+    }
+    // NOLINTEND(hicpp-no-assembler)
+    return sum;
+  }
+};
+
+inline bool HasVnni() {
+  static const bool has_vnni = __builtin_cpu_supports("avx512vnni") != 0;
+  return has_vnni;
+}
+#endif
+
+// fn of the fastest of them that the CPU has.
+template <class Numbers, class Fn>
+HWY_INLINE auto WithDot(Fn&& fn) {
+#if HWY_TARGET <= HWY_AVX3
+  if (HasVnni()) return fn(VnniDot<Numbers>());
+#endif
+  return fn(WideningDot<Numbers>());
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#endif  // TOPK_DOT_INL_H_

@@ -1,0 +1,238 @@
+#include "topk/scan/scan_integers.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "topk/scan/scan_integers.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <cstring>
+
+#include "topk/scan/dot-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace topk {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DI = DDot;
+using VI = VDot;
+
+constexpr float kThresholdLimit = 0x1p30F;                      // no dot is beyond
+constexpr int64_t kPanelGroupBytes = kBlockKeys * kGroupBytes;  // from one group of a panel to the next
+constexpr int kVectorBytes = kMaxLanes * kGroupBytes;           // a group of kMaxLanes keys
+constexpr int kVectors = kBlockKeys / kMaxLanes;                // of kMaxLanes keys, which are one or more SIMD vectors
+
+// The register tile: 6 x 4 sums leave 32 registers room for operands, 6 x 2 leave it 16. Compilers spill sums
+// there nevertheless, as each product needs a register before it is added. In int8 that is hidden by the work on its
+// bytes; in int16 3 x 2 is a third faster.
+#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
+constexpr int kTileVectors = 4;
+template <class Numbers>
+constexpr int kTileRows = kIntegerRows;
+#else
+constexpr int kTileVectors = 2;
+template <class Numbers>
+constexpr int kTileRows = Numbers::kWidth == NumberWidth::kInt8 ? kIntegerRows : kIntegerRows / 2;
+#endif
+static_assert(kVectors % kTileVectors == 0);
+
+// use(vector, part, dot): the dots of kRows rows with kTileVectors SIMD vectors of keys, the v-th of which starts at
+// lane `part` of the kMaxLanes keys of keys[vector + v].
+template <class Numbers, class GroupDot, int kRows, class Use>
+HWY_INLINE void DotTile(const uint8_t* HWY_RESTRICT rows, const int32_t* HWY_RESTRICT sums, const uint8_t* const* keys,
+                        int64_t d, Use&& use) {
+  const DI di;
+  const auto n = static_cast<int64_t>(hn::Lanes(di));
+  const int64_t n_groups = GroupsOf(d, Numbers::kWidth);
+  for (int vector = 0; vector < kVectors; vector += kTileVectors) {
+    for (int64_t part = 0; part < kMaxLanes; part += n) {
+      VI dot[kRows][kTileVectors];
+      for (int r = 0; r < kRows; ++r) {
+        for (int v = 0; v < kTileVectors; ++v) dot[r][v] = hn::Set(di, -Numbers::kKeyOffset * sums[r]);
+      }
+      for (int64_t g = 0; g < n_groups; ++g) {
+        VI key[kTileVectors];
+        for (int v = 0; v < kTileVectors; ++v) {
+          key[v] = hn::Load(di, reinterpret_cast<const int32_t*>(keys[vector + v] + g * kPanelGroupBytes) + part);
+        }
+        for (int r = 0; r < kRows; ++r) {
+          int32_t group = 0;
+          std::memcpy(&group, rows + (r * n_groups + g) * kGroupBytes, sizeof group);
+          const VI query = hn::Set(di, group);
+          for (int v = 0; v < kTileVectors; ++v) dot[r][v] = GroupDot::Add(dot[r][v], key[v], query);
+        }
+      }
+      use(vector, part, dot);
+    }
+  }
+}
+
+// Sets the bits `first_bit` on of `bits`, one for each lane of the mask.
+template <class M>
+HWY_INLINE void SetBits(M mask, int64_t first_bit, uint64_t& bits) {
+  const DI di;
+  if constexpr (hn::MaxLanes(DI()) >= 8) {
+    hn::StoreMaskBits(di, mask, reinterpret_cast<uint8_t*>(&bits) + first_bit / 8);
+  } else {
+    uint8_t few[8] = {};
+    hn::StoreMaskBits(di, mask, few);
+    bits = (first_bit == 0 ? 0 : bits) | uint64_t{few[0]} << first_bit;
+  }
+}
+
+void FindThresholdsSimd(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
+                        int32_t* HWY_RESTRICT thresholds) {
+  const DI di;
+  const hn::RebindToFloat<DI> df;
+  const auto lowest = hn::Set(df, -kThresholdLimit);
+  const auto highest = hn::Set(df, kThresholdLimit);
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const auto inverse_scale = hn::Set(df, blocks.inverse_scale[b]);
+    const auto norm = hn::Set(df, blocks.scaled_norm[b]);
+    const auto error = hn::Set(df, blocks.scaled_error[b]);
+    for (int64_t r = 0; r < n_rows; r += hn::Lanes(df)) {
+      const auto width = hn::MulAdd(hn::Load(df, rows.norm + r), norm, hn::Mul(hn::Load(df, rows.error + r), error));
+      const auto least = hn::MulSub(hn::Load(df, rows.least + r), inverse_scale, width);
+      const auto clamped = hn::IfThenElse(hn::Gt(least, lowest), hn::Min(least, highest), lowest);  // NaN: lowest
+      hn::Store(hn::Sub(hn::ConvertTo(di, hn::Ceil(clamped)), hn::Set(di, 1)), di, thresholds + b * kIntegerStride + r);
+    }
+  }
+}
+
+// Bits of a block's keys for kRows rows.
+template <class Numbers, class GroupDot, int kRows>
+HWY_INLINE void ScanRows(const uint8_t* HWY_RESTRICT numbers, const int32_t* HWY_RESTRICT sums,
+                         const uint8_t* const* keys, int64_t d, const int32_t* HWY_RESTRICT below,
+                         uint64_t* HWY_RESTRICT bits) {
+  const DI di;
+  DotTile<Numbers, GroupDot, kRows>(
+      numbers, sums, keys, d, [&](int vector, int64_t part, const VI(&dot)[kRows][kTileVectors]) HWY_ATTR {
+        for (int i = 0; i < kRows; ++i) {
+          // v is the inner loop: bits of the first part come first
+          for (int v = 0; v < kTileVectors; ++v) {
+            SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), (vector + v) * kMaxLanes + part, bits[i]);
+          }
+        }
+      });
+}
+
+// The last rows, fewer than fill the registers.
+template <class Numbers, class GroupDot, int kRows>
+HWY_INLINE void ScanLastRows(int64_t n_rows, const uint8_t* numbers, const int32_t* sums, const uint8_t* const* keys,
+                             int64_t d, const int32_t* below, uint64_t* bits) {
+  if (n_rows == kRows) return ScanRows<Numbers, GroupDot, kRows>(numbers, sums, keys, d, below, bits);
+  if constexpr (kRows > 1) {
+    ScanLastRows<Numbers, GroupDot, kRows - 1>(n_rows, numbers, sums, keys, d, below, bits);
+  }
+}
+
+template <class Numbers, class GroupDot>
+HWY_INLINE void ScanWith(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT panels, int64_t n_blocks, int64_t d,
+                         const int32_t* HWY_RESTRICT thresholds, uint64_t* HWY_RESTRICT survivors) {
+  const auto* numbers = static_cast<const uint8_t*>(rows.numbers);
+  // As even as can be: 4 and 3 rows keep more sums in flight than 6 and 1.
+  const int64_t n_tiles = (rows.n_rows + kTileRows<Numbers> - 1) / kTileRows<Numbers>;
+  for (int64_t b = 0; b < n_blocks; ++b) {
+    const uint8_t* keys[kVectors];
+    for (int v = 0; v < kVectors; ++v)
+      keys[v] = panels + b * QuantizedPanelBytes(d, Numbers::kWidth) + v * kVectorBytes;
+    for (int64_t t = 0; t < n_tiles; ++t) {
+      const int64_t r = t * rows.n_rows / n_tiles;
+      const int64_t end = (t + 1) * rows.n_rows / n_tiles;
+      ScanLastRows<Numbers, GroupDot, kTileRows<Numbers>>(end - r, numbers + r * QuantizedBytes(d, Numbers::kWidth),
+                                                          rows.sums + r, keys, d, thresholds + b * kIntegerStride + r,
+                                                          survivors + b * kIntegerStride + r);
+    }
+  }
+}
+
+template <class Numbers, class GroupDot>
+HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vectors, const float* HWY_RESTRICT scales,
+                           int64_t n_vectors, int64_t d, float* HWY_RESTRICT scores, int64_t stride) {
+  const hn::RebindToFloat<DI> df;
+  const auto* numbers = static_cast<const uint8_t*>(rows.numbers);
+  for (int64_t first = 0; first < n_vectors; first += kVectors) {
+    for (int64_t r = 0; r < rows.n_rows; r += kTileRows<Numbers>) {
+      DotTile<Numbers, GroupDot, kTileRows<Numbers>>(
+          numbers + r * QuantizedBytes(d, Numbers::kWidth), rows.sums + r, vectors + first, d,
+          [&](int vector, int64_t part, const VI(&dot)[kTileRows<Numbers>][kTileVectors]) HWY_ATTR {
+            for (int i = 0; i < kTileRows<Numbers>; ++i) {
+              for (int v = 0; v < kTileVectors; ++v) {
+                const int64_t at = first + vector + v;
+                const auto score = hn::Mul(hn::ConvertTo(df, dot[i][v]), hn::Set(df, scales[at]));
+                hn::Store(score, df, scores + (r + i) * stride + at * kMaxLanes + part);
+              }
+            }
+          });
+    }
+  }
+}
+
+template <class Numbers>
+void ScanAs(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d, const int32_t* thresholds,
+            uint64_t* survivors) {
+  WithDot<Numbers>(
+      [&](auto dot) HWY_ATTR { ScanWith<Numbers, decltype(dot)>(rows, panels, n_blocks, d, thresholds, survivors); });
+}
+
+template <class Numbers>
+void SampleAs(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
+              int64_t d, float* scores, int64_t stride) {
+  WithDot<Numbers>([&](auto dot) HWY_ATTR {
+    SampleWith<Numbers, decltype(dot)>(rows, vectors, scales, n_vectors, d, scores, stride);
+  });
+}
+
+void ScanIntegersSimd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
+                      const int32_t* thresholds, uint64_t* survivors) {
+  WithNumbers(rows.width,
+              [&](auto numbers) { ScanAs<decltype(numbers)>(rows, panels, n_blocks, d, thresholds, survivors); });
+}
+
+void SampleIntegersSimd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales,
+                        int64_t n_vectors, int64_t d, float* scores, int64_t stride) {
+  WithNumbers(rows.width,
+              [&](auto numbers) { SampleAs<decltype(numbers)>(rows, vectors, scales, n_vectors, d, scores, stride); });
+}
+
+// Measured on Zen 4 by topk_scan_integers_bench and topk_scan_bench.
+double CostOfProductSimd(NumberWidth width) {
+  const bool is_int8 = width == NumberWidth::kInt8;
+#if HWY_TARGET <= HWY_AVX3
+  if (HasVnni()) return is_int8 ? 0.25 : 0.5;
+#endif
+  return HWY_TARGET == HWY_SSE4 ? 0.65 : is_int8 ? 0.85 : 0.75;
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace topk {
+
+HWY_EXPORT(FindThresholdsSimd);
+HWY_EXPORT(ScanIntegersSimd);
+HWY_EXPORT(SampleIntegersSimd);
+HWY_EXPORT(CostOfProductSimd);
+
+void FindThresholds(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
+                    int32_t* thresholds) {
+  HWY_DYNAMIC_DISPATCH(FindThresholdsSimd)(rows, n_rows, blocks, n_blocks, thresholds);
+}
+
+void ScanIntegers(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
+                  const int32_t* thresholds, uint64_t* survivors) {
+  HWY_DYNAMIC_DISPATCH(ScanIntegersSimd)(rows, panels, n_blocks, d, thresholds, survivors);
+}
+
+void SampleIntegers(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales, int64_t n_vectors,
+                    int64_t d, float* scores, int64_t stride) {
+  HWY_DYNAMIC_DISPATCH(SampleIntegersSimd)(rows, vectors, scales, n_vectors, d, scores, stride);
+}
+
+double CostOfProduct(NumberWidth width) { return HWY_DYNAMIC_DISPATCH(CostOfProductSimd)(width); }
+
+}  // namespace topk
+#endif  // HWY_ONCE

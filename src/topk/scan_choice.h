@@ -1,0 +1,36 @@
+// Which integers a prefill scans the keys of a KV head in, if any: what int8, int16 and f32 would cost, from the share
+// of a sample of its keys that each leaves to be scored in f32 for a sample of its rows.
+#ifndef TOPK_SRC_SCAN_CHOICE_H_
+#define TOPK_SRC_SCAN_CHOICE_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "topk/arena.h"
+#include "topk/call.h"
+#include "topk/integer_scan.h"
+#include "topk/quantized_keys.h"
+
+namespace topk {
+
+class ScanChoice {
+ public:
+  // Lays out the scratch of one worker.
+  static ScanChoice Take(Carver& carver, const Call& call);
+
+  // For the head of that index, whose transform is found; nothing if f32 is the fastest. The choice changes how long a
+  // call takes, never its results. scan: the worker's, for its scratch.
+  std::optional<NumberWidth> Run(const Call& call, const QuantizedKeys& keys, int64_t index, IntegerScan& scan,
+                                 int worker);
+
+ private:
+  int64_t ChooseRows(const Call& call, int64_t index);
+
+  RowState* rows_ = nullptr;   // [kSampledRows]
+  int64_t* blocks_ = nullptr;  // [kMostSampledBlocks]
+  QuantizedHead sample_;
+};
+
+}  // namespace topk
+
+#endif  // TOPK_SRC_SCAN_CHOICE_H_
