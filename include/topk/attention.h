@@ -5,7 +5,8 @@
 //   s_j = softcap(scale / temperature * q.k_j) + slope * mask_j     softcap(x) = cap * tanh(x / cap), or x
 //   S   = the k largest s_j (equal scores: the lowest j first; NaN ranks lowest)
 //         + the first `sinks` and the last `window` visible keys
-//   out = sum_{j in S} exp(s_j) v_j / (sum_{j in S} exp(s_j) + exp(sink_logit))
+//   out = sum_{j in S} exp(s_j) v_j / (sum_{j in S} exp(s_j) + exp(sink_logit))     with Activation::kSoftmax
+//       = sum_{j in S} max(0, s_j) v_j                                              with Activation::kRelu
 // A row without visible keys gives zeros. With at most k visible keys the result is full attention.
 //
 // The set S is decided by scores summed in f64 in a fixed order, so it is the same for every thread count, tile and
@@ -28,6 +29,7 @@
 
 #include "topk/options.h"
 #include "topk/parallel.h"
+#include "topk/selection.h"
 #include "topk/status.h"
 #include "topk/tensor.h"
 
@@ -35,9 +37,15 @@ namespace topk {
 
 inline constexpr int64_t kMaxHeadSize = 576;
 
-using KeyIndex = int32_t;
 // Most keys, and most queries, of a call: loops over blocks count past the end.
 inline constexpr int64_t kMaxKeys = (int64_t{1} << 31) - 1025;
+
+// From the scores of the selection to its weights. With kRelu this is the paper's feed-forward layer: K and V are the
+// two weight matrices [d_ff, d] seen as keys and values, and the mask is the first bias, one number a key.
+enum class Activation : uint8_t {
+  kSoftmax,
+  kRelu  // no rows run dense; refused with min_mass, mass and sink_logits, which are softmax's
+};
 
 struct AttentionInput {
   int64_t n_batch = 1;    // independent sequences, each with its own keys
@@ -59,14 +67,13 @@ struct AttentionInput {
   float softcap = 0.0F;                // 0: none
   float alibi_max_bias = 0.0F;         // 0: slope 1; else the mask is multiplied by the head's ALiBi slope
   const float* sink_logits = nullptr;  // [n_head] or null: a logit without a value, in the denominator only
-};
+  Activation activation = Activation::kSoftmax;
 
-// Which keys were kept, as CSR rows in the order [batch, query, head]; keys ascend within a row and the weights of a
-// row sum to 1 (less with sink_logits). Sizes are O(rows * (k + sinks + window)).
-struct Selection {
-  std::vector<int64_t> row_offsets;  // rows + 1
-  std::vector<KeyIndex> keys;
-  std::vector<float> weights;
+  // Dropout of the weights: each is set to 0 with this probability, else divided by 1 - p. Which, is a hash of the
+  // seed, the row's number in [batch, query, head] and the key, so the backward pass replays it. No rows run dense
+  // then.
+  float dropout_p = 0.0F;  // 0 (none) to below 1
+  uint64_t dropout_seed = 0;
 };
 
 // Sums over the rows (query and head) of one call; add them up with Add.
@@ -103,6 +110,10 @@ int64_t ScratchBytes(const AttentionInput& input, const TopKOptions& options, in
 // Same contract as Attention, in plain f64 loops on one thread: what every SIMD path is tested against.
 // No tile, no threshold; O(n_key) memory.
 Status ReferenceAttention(const AttentionInput& input, const TopKOptions& options, const AttentionOutput& output);
+
+// weights[i] = selection.weights[i] after the dropout of `input`: what the values were multiplied by. weights has room
+// for selection.keys.size() numbers and may be selection.weights itself. The row offsets must ascend and end there.
+void ApplyDropout(const AttentionInput& input, const SelectionView& selection, float* weights);
 
 // Names of the SIMD targets that this build has and this machine runs, best first: "AVX3", "AVX2", "SSE4", ...
 std::vector<const char*> SimdTargets();
