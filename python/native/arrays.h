@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "topk/tensor.h"
 
@@ -29,12 +28,13 @@ topk::OutputView ViewOf(const char* name, const OutputArray& array);
 topk::MaskView MaskViewOf(const std::optional<InputArray>& array);
 
 // An array that owns the vector.
-template <typename T>
-nb::ndarray<T, nb::ndim<1>> ArrayOf(std::vector<T> values) {
+template <typename Vector>
+nb::ndarray<typename Vector::value_type, nb::ndim<1>> ArrayOf(Vector values) {
+  using T = typename Vector::value_type;
   const size_t size = values.size();
-  auto owned = std::make_unique<std::vector<T>>(std::move(values));
+  auto owned = std::make_unique<Vector>(std::move(values));
   T* data = owned->data();
-  nb::capsule owner(owned.get(), [](void* vector) noexcept { delete static_cast<std::vector<T>*>(vector); });
+  nb::capsule owner(owned.get(), [](void* vector) noexcept { delete static_cast<Vector*>(vector); });
   (void)owned.release();  // the capsule's from here on
   return nb::ndarray<T, nb::ndim<1>>(data, {size}, owner);
 }

@@ -13,8 +13,8 @@ namespace {
 // What a parallel region compiles to in GCC's OpenMP interface, which LLVM's and Intel's runtimes have as well.
 struct OpenMpRuntime {
   void (*parallel)(void (*body)(void*), void* argument, unsigned n_threads, unsigned flags);  // GOMP_parallel
-  int (*thread_number)();                                                                      // omp_get_thread_num
-  int (*max_threads)();                                                                        // omp_get_max_threads
+  int (*thread_number)();                                                                     // omp_get_thread_num
+  int (*max_threads)();                                                                       // omp_get_max_threads
 };
 
 std::atomic<const OpenMpRuntime*> shared_runtime = nullptr;

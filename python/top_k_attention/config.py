@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from top_k_attention.arguments import check_flag, check_k, check_positive
+from top_k_attention.arguments import check_flag, check_k, check_temperature
 
 Budget = int | Literal["auto"]
 
@@ -50,7 +50,7 @@ class TopKAttentionConfig:
     def __post_init__(self) -> None:
         """Checks every field."""
         check_k(self.k)
-        check_positive("temperature", self.temperature)
+        check_temperature(self.temperature)
         for name in ("use_sparse", "fallback_full_attention", "enable_memory_tracking"):
             check_flag(name, getattr(self, name))
 
