@@ -29,14 +29,14 @@ topk::MaskView MaskViewOf(const std::optional<InputArray>& array);
 
 // An array that owns the vector.
 template <typename Vector>
-nb::ndarray<typename Vector::value_type, nb::ndim<1>> ArrayOf(Vector values) {
+nb::ndarray<nb::array_api, typename Vector::value_type, nb::ndim<1>> ArrayOf(Vector values) {
   using T = typename Vector::value_type;
   const size_t size = values.size();
   auto owned = std::make_unique<Vector>(std::move(values));
   T* data = owned->data();
   nb::capsule owner(owned.get(), [](void* vector) noexcept { delete static_cast<Vector*>(vector); });
   (void)owned.release();  // the capsule's from here on
-  return nb::ndarray<T, nb::ndim<1>>(data, {size}, owner);
+  return nb::ndarray<nb::array_api, T, nb::ndim<1>>(data, {size}, owner);
 }
 
 }  // namespace qwen_infer::python

@@ -108,7 +108,8 @@ void CheckLike(const char* name, const Shape& shape, const Shape& other, int64_t
 // Selections are handed over at the size that their shapes bound, so that it depends on shapes alone, as torch's
 // compiler wants it; row_offsets says how much of it is used. The vectors have that room: rows were closed up in it.
 template <typename T>
-nb::ndarray<T, nb::ndim<1>> PaddedArrayOf(topk::UninitializedVector<T> values, std::optional<int64_t> size) {
+nb::ndarray<nb::array_api, T, nb::ndim<1>> PaddedArrayOf(topk::UninitializedVector<T> values,
+                                                         std::optional<int64_t> size) {
   if (size && *size >= static_cast<int64_t>(values.size())) values.resize(static_cast<size_t>(*size));
   return ArrayOf(std::move(values));
 }

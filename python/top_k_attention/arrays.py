@@ -155,21 +155,23 @@ def top_k_attention(
         k, v, mask = _upper_left(n_query, k, v, mask)
     out = np.empty((batch, heads, n_query, v.shape[3]), np.float32)
     seed = int((generator or np.random.default_rng()).integers(2**63)) if options.dropout_p > 0 else 0
-    _, offsets, keys, weights = _topk.attention(
-        _rows(q.astype(np.float32, copy=False)),
-        _rows(k),
-        _rows(v),
-        out,
-        None if mask is None else _rows(mask),
-        causal=options.causal,
-        scale=options.scale,
-        activation=activation,
-        dropout_p=options.dropout_p,
-        seed=seed,
-        options=options.for_kernel(),
-        select=return_weights is not None,
-        weights_after_dropout=True,
-    )
+    offsets, keys, weights = np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32)
+    if out.size > 0:
+        _, offsets, keys, weights = _topk.attention(
+            _rows(q.astype(np.float32, copy=False)),
+            _rows(k),
+            _rows(v),
+            out,
+            None if mask is None else _rows(mask),
+            causal=options.causal,
+            scale=options.scale,
+            activation=activation,
+            dropout_p=options.dropout_p,
+            seed=seed,
+            options=options.for_kernel(),
+            select=return_weights is not None,
+            weights_after_dropout=True,
+        )
     result = out.astype(q.dtype, copy=False).reshape(*shape, v.shape[3])
     if return_weights is None:
         return result

@@ -219,10 +219,9 @@ def top_k_attention(
         mask = as_four_dimensions("mask", additive(mask, q.dtype), leading, q.shape[-2], k.shape[-2])
     q, factor = scale_by_temperature(q, scale, temperature)
     heads = leading[-1] if leading else 1
+    batch = math.prod(leading[:-1])
     q4, k4, v4 = (
-        x.expand(*leading[:-1], n, *x.shape[-2:]).reshape(-1 if leading[:-1] else 1, n, *x.shape[-2:])
-        if 0 not in leading
-        else x.new_zeros(math.prod(leading[:-1]), n, *x.shape[-2:])
+        x.expand(*leading[:-1], n, *x.shape[-2:]).reshape(batch, n, *x.shape[-2:])
         for x, n in ((q, heads), (k, heads_kv), (v, heads_kv))
     )
     n_key = k.shape[-2]
