@@ -215,8 +215,9 @@ def backward(
     selection: tuple[Tensor, Tensor, Tensor],
     seed: int,
     options: AttentionOptions,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of q, k, v and of each selected score, in the compute type.
+    gradients: tuple[Tensor, Tensor, Tensor],
+) -> Tensor:
+    """Adds to the gradients of q, k and v, which are of the compute type; returns those of the selected scores.
 
     grad_weights: of the selection's weights (before dropout), or None.
     """
@@ -224,9 +225,9 @@ def backward(
     batch, heads, queries, _ = q.shape
     heads_kv, keys, dtype = k.shape[1], k.shape[2], compute_type(q.dtype)
     grad_scores = torch.zeros_like(weights_of_kept)
-    grad_q, grad_k, grad_v = (torch.zeros_like(x, dtype=dtype) for x in (q, k, v))
+    grad_q, grad_k, grad_v = gradients
     if keys == 0 or q.numel() == 0:
-        return grad_q, grad_k, grad_v, grad_scores
+        return grad_scores
     k, v = k.to(dtype), v.to(dtype)
     all_chunks = list(chunks(batch, heads, queries, keys))
     bounds = offsets[[0] + [chunk.last_row for chunk in all_chunks]].tolist()  # one wait for the device
@@ -258,4 +259,4 @@ def backward(
         )
         grad_k[chunk.batch] += options.scale * (grad.transpose(2, 3) @ q_part)
         grad_v[chunk.batch] += _grouped(dropped, heads_kv).transpose(2, 3) @ _grouped(go, heads_kv)
-    return grad_q, grad_k, grad_v, grad_scores
+    return grad_scores

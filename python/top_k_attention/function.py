@@ -47,7 +47,7 @@ def top_k_attention(
     Shaped like `torch.nn.functional.scaled_dot_product_attention`. Torch tensors give tensors, with gradients in q, k,
     v, a float mask and a tensor temperature; numpy arrays and other DLPack arrays on the CPU give numpy arrays, and
     torch is not needed. On the CPU, f32, f16 and bf16 run in the kernel library on the memory that they lie in; f64,
-    heads of more than 576 numbers and other devices run in plain torch, chunk by chunk. Nothing of n x n numbers is
+    heads of more than 1024 numbers and other devices run in plain torch, chunk by chunk. Nothing of n x n numbers is
     allocated unless return_weights is "dense".
 
     Args:
@@ -127,7 +127,7 @@ def top_k_feed_forward(
 
     Returns:
         [..., d_out]. With torch, gradients reach all arguments. On the CPU the kernel library takes d and d_out up to
-        576, one less with a key_bias; plain torch takes any.
+        1024, one less with a key_bias; plain torch takes any.
     """
     if _is_tensor(x, keys, values):
         import torch as library

@@ -58,6 +58,12 @@ def _by_token(q: Tensor, size: int, dtype: torch.dtype) -> Tensor:
     return q.new_empty(q.shape[0], q.shape[2], q.shape[1], size, dtype=dtype).transpose(1, 2)
 
 
+def _like_with_rows(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Memory that lies as x does, but with contiguous rows."""
+    memory = torch.preserve_format if x.stride(-1) == 1 or x.shape[-1] <= 1 else torch.contiguous_format
+    return torch.empty_like(x, dtype=dtype, memory_format=memory)
+
+
 def _seed(seed: Tensor | None) -> int:
     return 0 if seed is None else int(seed)
 
@@ -159,16 +165,10 @@ def backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     options, want_scores = AttentionOptions(*arguments[:-1]), arguments[-1]
     tensors = tuple(x.detach() for x in (q, k, v))
-    if q.numel() == 0:
-        gradients = [torch.zeros_like(x) for x in tensors]
-        grad_scores = torch.empty_like(weights)
-    elif grad_weights is not None or not uses_kernel(q, v):
-        *gradients, grad_scores = chunked.backward(
-            grad_out.detach(), grad_weights, *tensors, (row_offsets, keys, weights), _seed(seed), options
-        )
-    else:
-        gradients = [torch.empty_like(x, dtype=torch.float32) for x in tensors]
-        grad_scores = torch.empty_like(weights) if want_scores else weights.new_empty(0)
+    kernel = grad_weights is None and q.numel() > 0 and uses_kernel(q, v)
+    gradients = [_like_with_rows(x, chunked.compute_type(x.dtype)) for x in tensors]
+    if kernel:
+        grad_scores = torch.empty_like(weights) if want_scores else None
         q, k, v = tensors
         _topk.attention_backward(
             _rows(q.float()),
@@ -179,8 +179,15 @@ def backward(
             keys,
             weights,
             *gradients,
-            grad_scores if want_scores else None,
+            grad_scores,
             **_call(options, seed),
+        )
+    else:
+        for gradient in gradients:
+            gradient.zero_()
+        selection = (row_offsets, keys, weights)
+        grad_scores = chunked.backward(
+            grad_out.detach(), grad_weights, *tensors, selection, _seed(seed), options, tuple(gradients)
         )
     gradients = [gradient.to(x.dtype) for gradient, x in zip(gradients, tensors, strict=True)]
     return *gradients, grad_scores if want_scores else weights.new_empty(0)
@@ -198,7 +205,7 @@ def _(
     weights: Tensor,
     *arguments: Any,  # noqa: ANN401
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    gradients = tuple(torch.empty_like(x) for x in (q, k, v))
+    gradients = tuple(_like_with_rows(x, x.dtype) for x in (q, k, v))
     return *gradients, torch.empty_like(weights) if arguments[-1] else weights.new_empty(0)
 
 
@@ -260,4 +267,6 @@ def mask_gradient(
     for position, size in zip((batch, head, query, torch.where(is_used, keys, 0).long()), shape, strict=True):
         index = index * size + (position if size > 1 else 0)
     gradient = grad_scores.new_zeros(shape).flatten()
+    if gradient.numel() == 0:
+        return gradient.view(shape).to(dtype)
     return gradient.index_add(0, index, torch.where(is_used, grad_scores, 0)).view(shape).to(dtype)

@@ -50,10 +50,11 @@ class Attended:
 
     def dense_weights(self) -> Tensor:
         """[batch, head, query, key]."""
-        index, is_used = self._row_of_entries()
-        index = index * self.n_key + torch.where(is_used, self.keys, 0)
         flat = self.weights.new_zeros(math.prod(self.rows) * self.n_key)
-        flat = flat.index_add(0, index, torch.where(is_used, self.weights, 0))
+        if flat.numel() > 0:
+            index, is_used = self._row_of_entries()
+            index = index * self.n_key + torch.where(is_used, self.keys, 0)
+            flat = flat.index_add(0, index, torch.where(is_used, self.weights, 0))
         return flat.view(*self.rows, self.n_key).to(self.out.dtype)
 
     def sparse_weights(self) -> Tensor:

@@ -110,8 +110,8 @@ def test_types_that_do_not_fit_are_named() -> None:
         top_k_attention(*[x[0, 0].to_sparse()] * 3, top_k=3)
     with pytest.raises(ValueError, match=r"q\.device=|k\.device=meta must be that of q, cpu"):
         top_k_attention(x, x.to("meta"), x, top_k=3)
-    with pytest.raises(ValueError, match=r"q\.shape.*at most 576"):
-        top_k_attention(*[np.zeros((3, 600), np.float32)] * 3, top_k=3)
+    with pytest.raises(ValueError, match=r"q\.shape.*at most 1024"):
+        top_k_attention(*[np.zeros((3, 1025), np.float32)] * 3, top_k=3)
     with pytest.raises(RuntimeError, match="require gradients"):  # torch's own
         torch.zeros(3, 4, dtype=torch.int64, requires_grad=True)
 
