@@ -38,7 +38,7 @@ bool ReadShape(std::string_view text, HeadShape& shape) {
 bool ReadKvType(std::string_view text, ggml_type& out) { return ReadType(text, kTypes, out); }
 
 constexpr FlagRow<Options> kFlags[] = {
-    {"shapes", "LIST", "a list of Q:KV:D with Q (up to 1024) a multiple of KV and D from 1 to 576",
+    {"shapes", "LIST", "a list of Q:KV:D with Q (up to 1024) a multiple of KV and D from 1 to 1024",
      "14:2:64,16:8:128,32:8:128", "query heads : KV heads : head size",
      [](std::string_view v, Options& o) { return ReadList(v, ReadShape, o.shapes); }},
     {"keys", "LIST", "a list of integers from 1 to 16777216", "1024,4096,8192,32768", "tokens of context, n",

@@ -49,7 +49,7 @@ TEST(OptionsTest, ABadValueIsNamedWithWhatIsAllowed) {
       {"--shapes", "14:3:64"},
       {"--shapes", "14:2"},
       {"--shapes", "0:0:64"},
-      {"--shapes", "4:2:577"},
+      {"--shapes", "4:2:1025"},
       {"--shapes", "4:2:64:1"},
       {"--shapes", ""},
       {"--keys", "1024,"},

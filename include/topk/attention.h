@@ -35,7 +35,7 @@
 
 namespace topk {
 
-inline constexpr int64_t kMaxHeadSize = 576;
+inline constexpr int64_t kMaxHeadSize = 1024;
 
 // Most keys, and most queries, of a call: loops over blocks count past the end.
 inline constexpr int64_t kMaxKeys = (int64_t{1} << 31) - 1025;

@@ -12,10 +12,10 @@
 //   d_scores_j = ds_j                             d_scale = sum over rows and keys of dx_j q.k_j
 // d_k and d_v of a KV head sum over the query heads that read it.
 //
-// Costs O(entries * (d_k + d_v)) time, where entries is the size of the selection. Scratch is 4.5 bytes an entry (half
-// a byte if d_scores is given) plus O(rows) and O(workers * (d_k + d_v)): nothing of size n_query * n_key. Pays like
-// Attention does. K and V are read at random, rows ahead fetched; what keys are given is summed in key ranges that stay
-// in the L2 cache.
+// Costs O(entries * (d_k + d_v)) time, where entries is the size of the selection. Scratch is about 5 bytes an entry (1
+// where d_scores is given and there is no soft-cap), some tens of bytes a row, and up to 4 MiB a worker: nothing of
+// size n_query * n_key. Pays like Attention does. K and V are read at random, rows ahead fetched; what keys receive is
+// summed in ranges of keys that stay in the L2 cache.
 //
 // Deterministic: every sum is made in a fixed order (rows ascending), so gradients have the same bits for every thread
 // count. On another SIMD target they differ by the rounding of f32. Numbers that are not finite go on into the
@@ -37,10 +37,10 @@ struct AttentionGradients {
   OutputView d_q;  // f32 [n_batch, n_query, n_head, d_k]
   OutputView d_k;  // f32 [n_batch, n_key, n_head_kv, d_k]; zeros for keys that no row selected
   OutputView d_v;  // f32 [n_batch, n_key, n_head_kv, d_v]
-  float* d_scores =
-      nullptr;  // [selection.keys.size()], in its order: of each selected s_j, so of what a mask adds to it
-  double* d_scale = nullptr;  // one number: of c = scale / temperature.
-                              // Hence d_temperature = -d_scale * scale / temperature^2
+  // [entries], in the order of selection.keys: of each selected s_j, and so of what a mask adds to it.
+  float* d_scores = nullptr;
+  // One number: of c. Hence d_temperature = -d_scale * scale / temperature^2.
+  double* d_scale = nullptr;
 };
 
 // input, options: those of the forward pass (only q, k, v, shapes, scale, soft-cap, activation and dropout of the input

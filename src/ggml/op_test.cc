@@ -42,12 +42,13 @@ TEST_F(OpTest, RefusesOtherTypes) {
   EXPECT_NE(Why(op).find("q or the result"), std::string::npos);
 }
 
-TEST_F(OpTest, SupportsHeadSizesFrom1To576) {
+TEST_F(OpTest, SupportsHeadSizesFrom1To1024) {
   EXPECT_EQ(Why(New({.d_k = 1, .d_v = 1})), "");
   EXPECT_EQ(Why(New({.d_k = 576, .d_v = 512})), "");
+  EXPECT_EQ(Why(New({.d_k = 1024, .d_v = 1024})), "");
   EXPECT_EQ(Why(New({.d_k = 65, .d_v = 67})), "");
-  EXPECT_NE(Why(New({.d_k = 577})).find("k is not"), std::string::npos);
-  EXPECT_NE(Why(New({.d_v = 577})).find("v is not"), std::string::npos);
+  EXPECT_NE(Why(New({.d_k = 1025})).find("k is not"), std::string::npos);
+  EXPECT_NE(Why(New({.d_v = 1025})).find("v is not"), std::string::npos);
 }
 
 TEST_F(OpTest, RefusesOtherOps) {

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <string>
+
+#include "topk/status.h"
 
 namespace topk {
 
@@ -47,6 +50,14 @@ class Arena {
   };
   std::unique_ptr<std::byte, Free> block_;
 };
+
+inline Status OutOfMemory(const char* what, int64_t count) {
+  try {
+    return {StatusCode::kOutOfMemory, "no memory for " + std::to_string(count) + " " + what};
+  } catch (const std::bad_alloc&) {
+    return {StatusCode::kOutOfMemory, "out of memory"};  // short enough for std::string to hold without memory
+  }
+}
 
 }  // namespace topk
 

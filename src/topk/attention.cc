@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
-#include <new>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "topk/arena.h"
 #include "topk/call.h"
@@ -16,14 +16,6 @@
 namespace topk {
 
 namespace {
-
-Status OutOfMemory(const char* what, int64_t count) {
-  try {
-    return {StatusCode::kOutOfMemory, "no memory for " + std::to_string(count) + " " + what};
-  } catch (const std::bad_alloc&) {
-    return {StatusCode::kOutOfMemory, "out of memory"};  // short enough for std::string to hold without memory
-  }
-}
 
 // Everything that a call allocates, in one block: laid out over null to learn its size, then over the memory.
 template <class Driver>
@@ -62,6 +54,47 @@ Status CheckBudget(const Call& call, const Visibility* visibilities) {
                                                 ", so this would be full attention; lower k or allow the fallback"};
 }
 
+// Lays out the selection before anything is computed: how many keys a row keeps follows from what it sees. Only a mass
+// target lets rows keep fewer than the largest budget; their counts go to `counts`.
+Status LayOutSelection(Call& call, std::vector<int64_t>& counts) {
+  Selection& selection = *call.output.selection;
+  const int64_t rows = call.RowCount();
+  try {
+    selection.row_offsets.resize(static_cast<size_t>(rows) + 1);
+    if (call.options.min_mass > 0) counts.resize(static_cast<size_t>(rows));
+    int64_t end = 0;
+    selection.row_offsets[0] = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      end += call.MostSelected(call.VisibilityOf(call.RowAt(r)));
+      selection.row_offsets[static_cast<size_t>(r) + 1] = end;
+    }
+    selection.keys.resize(static_cast<size_t>(end));
+    selection.weights.resize(static_cast<size_t>(end));
+  } catch (const std::exception&) {  // bad_alloc or length_error
+    return OutOfMemory("rows of selection", rows);
+  }
+  call.staging = {.keys = selection.keys.data(),
+                  .weights = selection.weights.data(),
+                  .offsets = selection.row_offsets.data(),
+                  .counts = counts.empty() ? nullptr : counts.data()};
+  return {};
+}
+
+// Closes the gaps that rows with fewer keys left.
+void CloseUpSelection(std::span<const int64_t> counts, Selection& selection) {
+  int64_t end = 0;
+  for (size_t r = 0; r < counts.size(); ++r) {
+    const int64_t begin = selection.row_offsets[r];
+    std::copy_n(selection.keys.begin() + begin, counts[r], selection.keys.begin() + end);
+    std::copy_n(selection.weights.begin() + begin, counts[r], selection.weights.begin() + end);
+    selection.row_offsets[r] = end;
+    end += counts[r];
+  }
+  selection.row_offsets.back() = end;
+  selection.keys.resize(static_cast<size_t>(end));
+  selection.weights.resize(static_cast<size_t>(end));
+}
+
 template <class Driver>
 Status Run(Call& call, const Executor& executor, Statistics& total) {
   const size_t bytes = Scratch<Driver>(nullptr, call, executor.n_workers).carver.used();
@@ -71,42 +104,14 @@ Status Run(Call& call, const Executor& executor, Statistics& total) {
   call.SetVisibilities({scratch.visibilities, static_cast<size_t>(call.VisibilityCount())});
   FindVisibilities(call, executor);
   if (Status status = CheckBudget(call, scratch.visibilities); !status.ok()) return status;
+  std::vector<int64_t> counts;
+  if (call.IsSelectionWanted()) {
+    if (Status status = LayOutSelection(call, counts); !status.ok()) return status;
+  }
   scratch.driver.Run(executor, scratch.statistics);
+  if (!counts.empty()) CloseUpSelection(counts, *call.output.selection);
   for (int w = 0; w < executor.n_workers; ++w) total.Add(scratch.statistics[w]);
   return {};
-}
-
-// The selection's own vectors are the staging: rows of a fixed stride, closed up at the end.
-Status StageSelection(Call& call, Selection& selection) {
-  const int64_t rows = call.input.n_batch * call.input.n_query * call.input.n_head;
-  const int64_t stride = std::max<int64_t>(1, call.MaxSelected());
-  if (rows > std::numeric_limits<int64_t>::max() / 8 / stride) return OutOfMemory("rows of selection", rows);
-  try {
-    selection.row_offsets.assign(static_cast<size_t>(rows) + 1, 0);
-    selection.keys.resize(static_cast<size_t>(rows * stride));
-    selection.weights.resize(static_cast<size_t>(rows * stride));
-  } catch (const std::exception&) {  // bad_alloc or length_error
-    selection = {};
-    return OutOfMemory("rows of selection", rows);
-  }
-  call.staging = {.keys = selection.keys.data(),
-                  .weights = selection.weights.data(),
-                  .counts = selection.row_offsets.data() + 1,
-                  .stride = stride};
-  return {};
-}
-
-void CloseUpSelection(const Call& call, Selection& selection) {
-  const auto rows = static_cast<int64_t>(selection.row_offsets.size()) - 1;
-  int64_t end = 0;
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t count = selection.row_offsets[r + 1];
-    std::copy_n(selection.keys.begin() + r * call.staging.stride, count, selection.keys.begin() + end);
-    std::copy_n(selection.weights.begin() + r * call.staging.stride, count, selection.weights.begin() + end);
-    selection.row_offsets[r + 1] = end += count;
-  }
-  selection.keys.resize(end);
-  selection.weights.resize(end);
 }
 
 }  // namespace
@@ -126,14 +131,8 @@ Status Attention(const AttentionInput& input, const TopKOptions& options, const 
                  const Executor& executor) {
   const auto start = std::chrono::steady_clock::now();
   if (Status status = Validate(input, options, output); !status.ok()) return status;
-  if (executor.parallel_for == nullptr || executor.n_workers < 1) {
-    return InvalidArgument("the executor has no parallel_for, or n_workers=" + std::to_string(executor.n_workers) +
-                           " is below 1");
-  }
+  if (Status status = ValidateExecutor(executor); !status.ok()) return status;
   Call call(input, options, output);
-  if (output.selection != nullptr) {
-    if (Status status = StageSelection(call, *output.selection); !status.ok()) return status;
-  }
   Statistics total;
   if (call.TileCount() > 0) {
     const Status status =
@@ -142,8 +141,10 @@ Status Attention(const AttentionInput& input, const TopKOptions& options, const 
       if (output.selection != nullptr) *output.selection = {};
       return status;
     }
+  } else if (output.selection != nullptr) {
+    std::vector<int64_t> no_counts;
+    if (Status status = LayOutSelection(call, no_counts); !status.ok()) return status;
   }
-  if (output.selection != nullptr) CloseUpSelection(call, *output.selection);
   if (output.statistics != nullptr) {
     total.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     *output.statistics = total;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "topk/testing/expect_attention.h"
@@ -45,8 +46,8 @@ TEST_F(AttentionTest, EqualsReferenceForAllTypesOfKeysAndValues) {
 
 TEST_F(AttentionTest, EqualsReferenceForOddShapes) {
   uint32_t seed = 100;
-  for (int64_t d_k : {1, 3, 16, 65, 576}) {
-    for (int64_t d_v : {1, 17, 80, 512}) {
+  for (int64_t d_k : {1, 3, 16, 65, 576, 1024}) {
+    for (int64_t d_v : {1, 17, 80, 512, 1024}) {
       for (int64_t n_key : {1, 63, 64, 65, 129}) {
         Shape shape{.n_query = 2, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d_k, .d_v = d_v};
         const RandomProblem problem(shape, seed++);
@@ -122,6 +123,66 @@ TEST_F(AttentionTest, EqualsReferenceWhenKeysAreSplitAmongTasks) {
     ExpectEqualsReference(problem.input, {.k = 100000, .sparse = true}, shape.Name() + " all kept");
     ExpectEqualsReference(problem.input, {.k = 256, .crossover = 10000}, shape.Name() + " crossover");
     ExpectEqualsReference(problem.input, {.k = 20, .min_mass = 0.3F, .max_k = 200}, shape.Name() + " mass");
+  }
+}
+
+TEST_F(AttentionTest, EqualsReferenceWithReluAndDropout) {
+  for (int64_t n_query : {1, 40}) {
+    for (const auto& [activation, dropout] :
+         {std::pair(Activation::kRelu, 0.0F), {Activation::kRelu, 0.4F}, {Activation::kSoftmax, 0.4F}}) {
+      Shape shape{.n_query = n_query, .n_key = 2500, .d_k = 16, .d_v = 16, .mask = Shape::Mask::kCausal};
+      RandomProblem problem(shape, 19);
+      problem.input.activation = activation;
+      problem.input.dropout_p = dropout;
+      const std::string what =
+          shape.Name() + (activation == Activation::kRelu ? " relu" : "") + (dropout > 0 ? " dropout" : "");
+      ExpectEqualsReference(problem.input, {.k = 50}, what);
+      // Rows that would run dense otherwise.
+      ExpectEqualsReference(problem.input, {.k = 50, .crossover = 10000}, what + " crossover");
+      ExpectEqualsReference(problem.input, {.k = 5000}, what + " all kept");
+      if (activation == Activation::kSoftmax) {
+        ExpectEqualsReference(problem.input, {.k = 5, .min_mass = 0.9F, .max_k = 20}, what + " mass");
+      }
+    }
+  }
+}
+
+// The mean over seeds is the output without dropout; the weights that are reported are those before it.
+TEST_F(AttentionTest, DropoutIsUnbiasedAndReplayed) {
+  RandomProblem problem({.n_query = 1, .n_key = 30, .n_head = 1, .n_head_kv = 1, .d_v = 4}, 23);
+  OutputTensor plain(problem.input);
+  Selection plain_selection;
+  ASSERT_TRUE(Attention(problem.input, {.k = 10}, {plain.view(), &plain_selection}, SerialExecutor()).ok());
+  problem.input.dropout_p = 0.25F;
+  constexpr int kSeeds = 4000;
+  std::vector<double> mean(4, 0.0);
+  for (int seed = 0; seed < kSeeds; ++seed) {
+    problem.input.dropout_seed = static_cast<uint64_t>(seed);
+    OutputTensor out(problem.input);
+    Selection selection;
+    ASSERT_TRUE(Attention(problem.input, {.k = 10}, {out.view(), &selection}, SerialExecutor()).ok());
+    ASSERT_EQ(selection.keys, plain_selection.keys);
+    ASSERT_EQ(selection.weights, plain_selection.weights);
+    std::vector<float> weights(selection.keys.size());
+    ApplyDropout(problem.input, selection.View(), weights.data());
+    for (int64_t i = 0; i < 4; ++i) {
+      double sum = 0;
+      for (size_t j = 0; j < weights.size(); ++j) {
+        const auto* value = reinterpret_cast<const float*>(problem.input.v.Row(0, selection.keys[j], 0));
+        sum += static_cast<double>(weights[j]) * static_cast<double>(value[i]);
+      }
+      ASSERT_NEAR(out.numbers[i], sum, 1e-5);  // ten products of f32, each below 4
+      mean[i] += static_cast<double>(out.numbers[i]) / kSeeds;
+    }
+  }
+  for (int64_t i = 0; i < 4; ++i) {
+    // Variance of one term: w^2 v^2 p / (1 - p). Five standard deviations of the mean.
+    double variance = 0;
+    for (size_t j = 0; j < plain_selection.keys.size(); ++j) {
+      const auto* value = reinterpret_cast<const float*>(problem.input.v.Row(0, plain_selection.keys[j], 0));
+      variance += std::pow(static_cast<double>(plain_selection.weights[j] * value[i]), 2) * 0.25 / 0.75;
+    }
+    EXPECT_NEAR(mean[i], plain.numbers[i], 5 * std::sqrt(variance / kSeeds));
   }
 }
 
@@ -261,6 +322,11 @@ TEST_F(AttentionTest, EqualsReferenceOnRandomProblems) {
     options.window = pick(0, 0, 3, 50);
     options.crossover = pick(0, 0, 300);
     options.mass = pick(MassMode::kOff, MassMode::kSampled, MassMode::kExact);
+    problem.input.dropout_p = pick(0.0F, 0.0F, 0.5F);
+    problem.input.dropout_seed = trial;
+    if (!shape.sink_logits && options.mass == MassMode::kOff) {
+      problem.input.activation = pick(Activation::kSoftmax, Activation::kRelu);
+    }
     ExpectEqualsReference(problem.input, options,
                           "trial " + std::to_string(trial) + ": " + shape.Name() + " " + FormatOptions(options));
     if (HasFatalFailure()) return;
@@ -336,7 +402,7 @@ TEST_F(AttentionTest, RefusesWhatIsOutOfRangeAndTouchesNothing) {
   expect_refused("temperature=nan", [](In&, Opt& o, Out&) { o.temperature = kNan; });
   expect_refused("max_k=8", [](In&, Opt& o, Out&) { o.min_mass = 0.5F, o.max_k = 8; });
   expect_refused("d_k=0", [](In& i, Opt&, Out&) { i.d_k = 0; });
-  expect_refused("d_v=577", [](In& i, Opt&, Out&) { i.d_v = 577; });
+  expect_refused("d_v=1025", [](In& i, Opt&, Out&) { i.d_v = 1025; });
   expect_refused("n_key=-1", [](In& i, Opt&, Out&) { i.n_key = -1; });
   expect_refused("n_head=3", [](In& i, Opt&, Out&) { i.n_head = 3; });
   expect_refused("q.data", [](In& i, Opt&, Out&) { i.q.data = nullptr; });
@@ -348,6 +414,20 @@ TEST_F(AttentionTest, RefusesWhatIsOutOfRangeAndTouchesNothing) {
   expect_refused("scale", [](In& i, Opt&, Out&) { i.scale = kInf; });
   expect_refused("softcap", [](In& i, Opt&, Out&) { i.softcap = -1; });
   expect_refused("ALiBi", [](In& i, Opt&, Out&) { i.alibi_max_bias = 8; });
+  expect_refused("dropout_p=1", [](In& i, Opt&, Out&) { i.dropout_p = 1.0F; });
+  expect_refused("dropout_p=-0.1", [](In& i, Opt&, Out&) { i.dropout_p = -0.1F; });
+  expect_refused("dropout_p=nan", [](In& i, Opt&, Out&) { i.dropout_p = kNan; });
+  expect_refused("activation=7", [](In& i, Opt&, Out&) { i.activation = static_cast<Activation>(7); });
+  const auto refuse_with_relu = [&](const char* part, auto&& spoil) {
+    expect_refused(part, [&](In& i, Opt& o, Out&) {
+      i.activation = Activation::kRelu;
+      spoil(i, o);
+    });
+  };
+  const float logits[4] = {};
+  refuse_with_relu("sink_logits with activation kRelu", [&](In& i, Opt&) { i.sink_logits = logits; });
+  refuse_with_relu("min_mass=0.5", [](In&, Opt& o) { o.min_mass = 0.5F; });
+  refuse_with_relu("mass with activation kRelu", [](In&, Opt& o) { o.mass = MassMode::kSampled; });
 }
 
 TEST_F(AttentionTest, WithoutFallbackABudgetThatCoversAllKeysIsAnError) {

@@ -42,12 +42,12 @@ struct Tile {
   int64_t n_rows;
 };
 
-// Where the selections of all rows are gathered while tasks run in any order; null arrays if nobody asked.
+// Where the selections of all rows go while tasks run in any order; null arrays if nobody asked.
 struct SelectionStaging {
-  KeyIndex* keys = nullptr;   // rows * stride
-  float* weights = nullptr;   // rows * stride
-  int64_t* counts = nullptr;  // rows
-  int64_t stride = 0;
+  KeyIndex* keys = nullptr;
+  float* weights = nullptr;
+  const int64_t* offsets = nullptr;  // [rows]: where a row begins in both
+  int64_t* counts = nullptr;         // [rows]: keys of each row, where they don't fill the space up to the next one
 };
 
 class Call {
@@ -82,6 +82,12 @@ class Call {
     return (row.batch * input.n_query + row.query) * input.n_head + row.head;
   }
 
+  int64_t RowCount() const { return input.n_batch * input.n_query * input.n_head; }
+  RowId RowAt(int64_t number) const {
+    const int64_t query = number / input.n_head;
+    return {query / input.n_query, query % input.n_query, number % input.n_head};
+  }
+
   // Keys and values of one batch and KV head; row j is view.Row(0, j, 0).
   TensorView KeysOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.k, batch, head_kv); }
   TensorView ValuesOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.v, batch, head_kv); }
@@ -111,11 +117,19 @@ class Call {
   // Most keys that compete for a place in any row, and keys a row may keep of them.
   int64_t LargestBudget() const { return options.min_mass > 0 ? options.max_k : options.k; }
   int64_t MaxSelected() const;
+  // The most that one row keeps: all rows do, but those with a mass target.
+  int64_t MostSelected(const Visibility& visibility) const {
+    return std::min<int64_t>(LargestBudget(), visibility.n_competing) + visibility.count - visibility.n_competing;
+  }
   bool IsSelectionWanted() const { return output.selection != nullptr; }
+  // Whether rows may run dense at all: that leaves no selection, and works by partial softmaxes without dropout.
+  bool AllowsDense() const {
+    return !IsSelectionWanted() && input.activation == Activation::kSoftmax && input.dropout_p == 0.0F;
+  }
 
   // Whether a row keeps every visible key, by the options or because dense is faster there.
   bool RunsDense(const Visibility& visibility) const {
-    if (options.sparse || IsSelectionWanted()) return false;
+    if (options.sparse || !AllowsDense()) return false;
     return visibility.n_competing <= options.k || visibility.count < options.crossover;
   }
   // Whether a row's visible keys are so scattered that reading them alone is faster than a scan.

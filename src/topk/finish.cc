@@ -6,6 +6,7 @@
 
 #include "topk/attend/attend.h"
 #include "topk/canonical/canonical_row.h"
+#include "topk/dropout/dropout.h"
 #include "topk/load/pack.h"
 
 namespace topk {
@@ -114,7 +115,7 @@ bool RowFinisher::Select(RowSelection& selection) {
   const int64_t n = selection.n_competing();
   const int64_t budget = BudgetForMass(selection);
   if (budget > n) {
-    return n == row_.visible->n_competing || !call_.options.dense_beyond_max_k || call_.IsSelectionWanted();
+    return n == row_.visible->n_competing || !call_.options.dense_beyond_max_k || !call_.AllowsDense();
   }
   if (budget < n) SelectWithBudget(budget, selection);
   return true;
@@ -132,8 +133,16 @@ void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statist
   statistics.mass_min = std::min(statistics.mass_min, mass);
 }
 
-// From the selection's scores to weights, in scratch.scores. Returns the log of the sum of exp(s).
+// From the selection's scores to weights, in scratch.scores. Returns the log of the sum of exp(s), if there is one.
 double Weigh(const Call& call, const RowState& row, const FinishScratch& scratch, int64_t count) {
+  if (call.input.activation == Activation::kRelu) {
+    if (row.is_canonical) {
+      std::transform(scratch.canonical, scratch.canonical + count, scratch.scores,
+                     [](const ScoredKey& s) { return static_cast<float>(s.score); });
+    }
+    std::transform(scratch.scores, scratch.scores + count, scratch.scores, Relu<float>);
+    return 0.0;
+  }
   const float sink = call.SinkLogitOf(row.id.head);
   if (!row.is_canonical) return Softmax(scratch.scores, count, sink).Log();
   SoftmaxCanonically(scratch.canonical, count, sink, scratch.scores);
@@ -156,10 +165,19 @@ void FinishDenseRow(const Call& call, const RowState& row, const float* sum, Sta
   Count(row, row.visible->count, 1.0, statistics);
 }
 
+// Hands the selection to the caller, if that is wanted.
+void Stage(const Call& call, const RowId& row, const FinishScratch& scratch, int64_t count) {
+  if (!call.IsSelectionWanted()) return;
+  const int64_t number = call.RowNumber(row);
+  const int64_t begin = call.staging.offsets[number];
+  std::copy_n(scratch.keys, count, call.staging.keys + begin);
+  std::copy_n(scratch.scores, count, call.staging.weights + begin);
+  if (call.staging.counts != nullptr) call.staging.counts[number] = count;
+}
+
 // False if the row must run dense.
 bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scratch, Statistics& statistics) {
   float* out = call.output.out.Row(row.id.batch, row.id.query, row.id.head);
-  const int64_t number = call.RowNumber(row.id);
   RowSelection selection;
   double mass = 1.0;
   if (row.visible->count == 0) {
@@ -167,16 +185,15 @@ bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scrat
   } else {
     if (!RowFinisher(call, row, scratch).Select(selection)) return false;
     const double log_sum_kept = Weigh(call, row, scratch, selection.count);
+    Stage(call, row.id, scratch, selection.count);
     const std::span<const KeyIndex> keys(scratch.keys, static_cast<size_t>(selection.count));
+    if (call.input.dropout_p > 0) {
+      DropWeights(DropoutRow::Of(call.input, call.RowNumber(row.id)), keys, scratch.scores);
+    }
     WeightedSum(keys, scratch.scores, call.ValuesOf(row.id.batch, row.id.head / call.group), call.input.d_v, out);
     if (row.measures_mass && selection.count < row.visible->count) {
       mass = std::exp(log_sum_kept - selection.log_sum_all);
     }
-  }
-  if (call.staging.counts != nullptr) {
-    call.staging.counts[number] = selection.count;
-    std::copy_n(scratch.keys, selection.count, call.staging.keys + number * call.staging.stride);
-    std::copy_n(scratch.scores, selection.count, call.staging.weights + number * call.staging.stride);
   }
   Count(row, selection.count, mass, statistics);
   return true;

@@ -65,6 +65,12 @@ inline float AlibiSlope(float max_bias, int64_t head, int64_t n_head) {
   return h < n_head_log2 ? std::pow(m0, h + 1) : std::pow(m1, 2 * (h - n_head_log2) + 1);
 }
 
+// The weight of a score under Activation::kRelu. NaN stays NaN.
+template <typename T>
+T Relu(T score) {
+  return score < T(0) ? T(0) : score;
+}
+
 // What turns q.k into a score, in f64.
 struct ScoreRule {
   double scale = 1.0;  // scale / temperature

@@ -9,6 +9,7 @@
 
 #include "topk/attention.h"
 #include "topk/canonical/canonical.h"
+#include "topk/dropout/dropout.h"
 #include "topk/numeric.h"
 #include "topk/select/candidates.h"
 #include "topk/validate.h"
@@ -35,7 +36,11 @@ class Row {
 
  private:
   void ScoreVisibleKeys();
+  bool MayRunDense(const AttentionOutput& output) const {
+    return output.selection == nullptr && input_.activation == Activation::kSoftmax && input_.dropout_p == 0;
+  }
   void Select(bool may_run_dense);
+  std::vector<double> Weights() const;
   double LogSumExp(const std::vector<ScoredKey>& keys) const;
   void Attend(const AttentionOutput& output);
 
@@ -98,21 +103,35 @@ double Row::LogSumExp(const std::vector<ScoredKey>& keys) const {
   return largest + std::log(sum);
 }
 
-void Row::Attend(const AttentionOutput& output) {
+std::vector<double> Row::Weights() const {
+  std::vector<double> weights;
+  for (const ScoredKey& s : selected_) weights.push_back(s.score);
+  if (input_.activation == Activation::kRelu) {
+    std::transform(weights.begin(), weights.end(), weights.begin(), Relu<double>);
+    return weights;
+  }
   double largest = input_.sink_logits != nullptr ? input_.sink_logits[head_] : -kInfinity;
-  for (const ScoredKey& s : selected_) largest = std::max(largest, s.score);
+  for (const double score : weights) largest = std::max(largest, score);
   double denominator = input_.sink_logits != nullptr ? std::exp(input_.sink_logits[head_] - largest) : 0;
-  for (const ScoredKey& s : selected_) denominator += std::exp(s.score - largest);
+  for (const double score : weights) denominator += std::exp(score - largest);
+  for (double& weight : weights) weight = std::exp(weight - largest) / denominator;
+  return weights;
+}
 
+void Row::Attend(const AttentionOutput& output) {
+  const std::vector<double> weights = Weights();
+  const DropoutRow dropout = DropoutRow::Of(input_, (batch_ * input_.n_query + query_) * input_.n_head + head_);
   std::vector<double> sum(input_.d_v, 0.0);
-  for (const ScoredKey& s : selected_) {
-    const double weight = std::exp(s.score - largest) / denominator;
-    const uint8_t* v = input_.v.Row(batch_, s.key, head_kv_);
-    for (int64_t i = 0; i < input_.d_v; ++i) sum[i] += weight * static_cast<double>(ReadNumber(input_.v.type, v, i));
+  for (size_t s = 0; s < selected_.size(); ++s) {
+    const KeyIndex key = selected_[s].key;
     if (output.selection != nullptr) {
-      output.selection->keys.push_back(s.key);
-      output.selection->weights.push_back(static_cast<float>(weight));
+      output.selection->keys.push_back(key);
+      output.selection->weights.push_back(static_cast<float>(weights[s]));
     }
+    const double factor = DropoutFactor(dropout, key);
+    const double weight = factor == 0 ? 0 : factor * weights[s];
+    const uint8_t* v = input_.v.Row(batch_, key, head_kv_);
+    for (int64_t i = 0; i < input_.d_v; ++i) sum[i] += weight * static_cast<double>(ReadNumber(input_.v.type, v, i));
   }
   if (output.selection != nullptr) {
     output.selection->row_offsets.push_back(static_cast<int64_t>(output.selection->keys.size()));
@@ -124,10 +143,10 @@ void Row::Attend(const AttentionOutput& output) {
 void Row::Compute(const AttentionOutput& output, Statistics& statistics) {
   ScoreVisibleKeys();
   const auto n_visible = static_cast<int64_t>(visible_.size());
-  if (!options_.sparse && output.selection == nullptr && n_visible < options_.crossover) {
+  if (!options_.sparse && MayRunDense(output) && n_visible < options_.crossover) {
     selected_ = visible_;
   } else {
-    Select(output.selection == nullptr);
+    Select(MayRunDense(output));
   }
   Attend(output);
 

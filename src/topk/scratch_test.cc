@@ -4,18 +4,23 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
+#include <limits>
+#include <memory>
 #include <new>
+#include <vector>
 
 #include "topk/attention.h"
+#include "topk/backward.h"
 #include "topk/testing/random_input.h"
 
 namespace {
 
+constexpr int64_t kUnlimited = std::numeric_limits<int64_t>::max();
 std::atomic<int64_t> allocated_bytes = 0;
-std::atomic<bool> fails = false;
+std::atomic<int64_t> allocations_left = kUnlimited;  // then every one fails
 
 void* Allocate(size_t bytes, size_t alignment) {
-  if (fails) return nullptr;
+  if (allocations_left != kUnlimited && --allocations_left < 0) return nullptr;
   allocated_bytes += static_cast<int64_t>(bytes);
   return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 }
@@ -115,18 +120,97 @@ TEST(ScratchTest, OfDecodeIsBoundedWhateverTheContext) {
   EXPECT_LT(million, int64_t{4} << 20);
 }
 
+// fn(), which returns a Status, with fewer allocations than it needs, whichever fails; then with all.
+// expect_untouched() after each failure.
+template <class Fn, class Check>
+void ExpectOutOfMemoryTouchesNothing(Fn&& fn, Check&& expect_untouched) {
+  int64_t failures = 0;
+  for (;; ++failures) {
+    ASSERT_LT(failures, 100);
+    allocations_left = failures;
+    const Status status = fn();
+    allocations_left = kUnlimited;
+    if (status.ok()) break;
+    ASSERT_EQ(status.code(), StatusCode::kOutOfMemory) << status.message();
+    expect_untouched();
+  }
+  EXPECT_GE(failures, 1);
+}
+
 TEST(ScratchTest, RunningOutOfMemoryIsAnErrorThatTouchesNothing) {
   const RandomProblem problem(Prefill(5, 100), 1);
   OutputTensor out(problem.input);
-  Selection selection;
-  for (Selection* wanted : {static_cast<Selection*>(nullptr), &selection}) {
-    const AttentionOutput output{out.view(), wanted, nullptr};
-    fails = true;
-    const StatusCode code = Attention(problem.input, {}, output, SerialExecutor()).code();
-    fails = false;
-    EXPECT_EQ(code, StatusCode::kOutOfMemory);
-    for (float x : out.numbers) ASSERT_EQ(x, -77.0F);
+  for (float min_mass : {0.0F, 0.5F}) {
+    for (bool wants_selection : {false, true}) {
+      std::fill(out.numbers.begin(), out.numbers.end(), -77.0F);
+      const TopKOptions options{.k = 7, .min_mass = min_mass};
+      std::unique_ptr<Selection> selection;
+      ExpectOutOfMemoryTouchesNothing(
+          [&] {
+            allocations_left += 1;  // this one
+            selection = std::make_unique<Selection>();
+            return Attention(problem.input, options, {out.view(), wants_selection ? selection.get() : nullptr},
+                             SerialExecutor());
+          },
+          [&] {
+            for (float x : out.numbers) ASSERT_EQ(x, -77.0F);
+            EXPECT_TRUE(selection->row_offsets.empty());
+          });
+    }
   }
+}
+
+// A forward pass of a problem, what it selected, and room for the gradients.
+struct BackwardProblem {
+  explicit BackwardProblem(const Shape& shape, const TopKOptions& how = {.k = 32})
+      : problem(shape, 1), options(how), out(problem.input), d_out(problem.input), d_q(problem.input) {
+    EXPECT_TRUE(Attention(problem.input, options, {out.view(), &selection}, SerialExecutor()).ok());
+    const AttentionInput& in = problem.input;
+    const auto numbers = static_cast<size_t>(in.n_key * in.n_head_kv * in.d_k);
+    d_k.assign(numbers, -77.0F);
+    d_v.assign(numbers, -77.0F);
+  }
+  AttentionGradients gradients() {
+    const int64_t row = 4 * problem.input.d_k;
+    const int64_t token = row * problem.input.n_head_kv;
+    return {d_q.view(), {d_k.data(), token, row, 0}, {d_v.data(), token, row, 0}};
+  }
+  Status Run() {
+    const OutputView view = d_out.view();
+    return AttentionBackward(problem.input, options, selection.View(),
+                             {view.data, DataType::kF32, view.token_stride, view.head_stride, view.batch_stride},
+                             gradients(), SerialExecutor());
+  }
+
+  RandomProblem problem;
+  TopKOptions options;
+  OutputTensor out, d_out, d_q;
+  std::vector<float> d_k, d_v;
+  Selection selection;
+};
+
+TEST(ScratchTest, OfTheBackwardPassIsWhatItSaysAndFollowsTheEntries) {
+  for (int64_t n_query : {0, 1, 2000}) {
+    BackwardProblem backward(Prefill(n_query, 2000));
+    const int64_t expected =
+        BackwardScratchBytes(backward.problem.input, backward.selection.View(), backward.gradients(), 1);
+    const int64_t before = allocated_bytes;
+    ASSERT_TRUE(backward.Run().ok());
+    EXPECT_EQ(allocated_bytes - before, expected);
+    // Beside the entries: the sums of one range, and what a row of the selection takes.
+    const auto entries = static_cast<int64_t>(backward.selection.keys.size());
+    EXPECT_LE(expected, 5 * entries + 40 * n_query * backward.problem.input.n_head + (int64_t{1} << 19));
+  }
+}
+
+TEST(ScratchTest, RunningOutOfMemoryInTheBackwardPassTouchesNothing) {
+  BackwardProblem backward(Prefill(5, 100));
+  ExpectOutOfMemoryTouchesNothing([&] { return backward.Run(); },
+                                  [&] {
+                                    for (float x : backward.d_q.numbers) ASSERT_EQ(x, -77.0F);
+                                    for (float x : backward.d_k) ASSERT_EQ(x, -77.0F);
+                                    for (float x : backward.d_v) ASSERT_EQ(x, -77.0F);
+                                  });
 }
 
 }  // namespace

@@ -35,7 +35,36 @@ Status CheckCounts(const AttentionInput& in) {
   return {};
 }
 
-Status CheckView(const char* name, const TensorView& view, int64_t d, bool used) {
+Status CheckMask(const MaskView& mask) {
+  if (mask.data == nullptr) return {};
+  if (mask.type != DataType::kF16 && mask.type != DataType::kF32) {
+    return InvalidArgument("mask.type must be f16 or f32");
+  }
+  if (mask.n_head < 1 || mask.n_batch < 1) {
+    return InvalidArgument("mask." + Equals("n_head", mask.n_head) + " and mask." + Equals("n_batch", mask.n_batch) +
+                           " must be at least 1");
+  }
+  return ValidateView("mask", {mask.data, mask.type, mask.query_stride, mask.head_stride, mask.batch_stride}, 1, true);
+}
+
+// What only a softmax has.
+Status CheckActivation(const AttentionInput& in, const TopKOptions& options) {
+  if (static_cast<int>(in.activation) > static_cast<int>(Activation::kRelu)) {
+    return InvalidArgument(Equals("activation", static_cast<int>(in.activation)) + " is no Activation");
+  }
+  if (in.activation == Activation::kSoftmax) return {};
+  const std::string reason = " with activation kRelu: its weights are not shares of a sum; ";
+  if (in.sink_logits != nullptr) return InvalidArgument("sink_logits" + reason + "leave it null");
+  if (options.min_mass > 0) {
+    return InvalidArgument("min_mass=" + std::to_string(options.min_mass) + reason + "set it to 0");
+  }
+  if (options.mass != MassMode::kOff) return InvalidArgument("mass" + reason + "set it to off");
+  return {};
+}
+
+}  // namespace
+
+Status ValidateView(const char* name, const TensorView& view, int64_t d, bool used) {
   const std::string prefix(name);
   if (static_cast<int>(view.type) > static_cast<int>(DataType::kQ8_0)) {
     return InvalidArgument(prefix + ".type=" + std::to_string(static_cast<int>(view.type)) + " is no DataType");
@@ -55,48 +84,39 @@ Status CheckView(const char* name, const TensorView& view, int64_t d, bool used)
   return {};
 }
 
-Status CheckMask(const MaskView& mask) {
-  if (mask.data == nullptr) return {};
-  if (mask.type != DataType::kF16 && mask.type != DataType::kF32) {
-    return InvalidArgument("mask.type must be f16 or f32");
-  }
-  if (mask.n_head < 1 || mask.n_batch < 1) {
-    return InvalidArgument("mask." + Equals("n_head", mask.n_head) + " and mask." + Equals("n_batch", mask.n_batch) +
-                           " must be at least 1");
-  }
-  return CheckView("mask", {mask.data, mask.type, mask.query_stride, mask.head_stride, mask.batch_stride}, 1, true);
-}
-
-Status CheckOutput(const AttentionInput& in, const OutputView& out, bool used) {
-  if (Status s = CheckView("out", {out.data, DataType::kF32, out.token_stride, out.head_stride, out.batch_stride},
-                           in.d_v, used);
+Status ValidateOutput(const char* name, const OutputView& out, const OutputShape& shape, bool used) {
+  if (Status s = ValidateView(name, {out.data, DataType::kF32, out.token_stride, out.head_stride, out.batch_stride},
+                              shape.d, used);
       !s.ok()) {
     return s;
   }
   // Only the smallest stride of a dimension that is used can make two rows overlap in a way that is seen from here.
-  const int64_t row_bytes = 4 * in.d_v;
+  const int64_t row_bytes = 4 * shape.d;
   const auto overlaps = [&](int64_t count, int64_t stride) { return count > 1 && std::abs(stride) < row_bytes; };
-  if (used && (overlaps(in.n_head, out.head_stride) || overlaps(in.n_query, out.token_stride) ||
-               overlaps(in.n_batch, out.batch_stride))) {
-    return InvalidArgument(
-        "out has overlapping rows: each stride must be at least 4 * d_v = " + std::to_string(row_bytes) + " bytes");
+  if (used && (overlaps(shape.n_head, out.head_stride) || overlaps(shape.n_token, out.token_stride) ||
+               overlaps(shape.n_batch, out.batch_stride))) {
+    return InvalidArgument(std::string(name) + " has overlapping rows: each stride must be at least 4 * " +
+                           std::to_string(shape.d) + " = " + std::to_string(row_bytes) + " bytes");
   }
   return {};
 }
 
-}  // namespace
+Status ValidateExecutor(const Executor& executor) {
+  if (executor.parallel_for != nullptr && executor.n_workers >= 1) return {};
+  return InvalidArgument("the executor has no parallel_for, or n_workers=" + std::to_string(executor.n_workers) +
+                         " is below 1");
+}
 
-Status Validate(const AttentionInput& in, const TopKOptions& options, const AttentionOutput& output) {
+Status ValidateInput(const AttentionInput& in, const TopKOptions& options) {
   if (Status s = options.Validate(); !s.ok()) return s;
   if (Status s = CheckCounts(in); !s.ok()) return s;
   const bool has_rows = in.n_batch > 0 && in.n_query > 0;
   const bool has_keys = has_rows && in.n_key > 0;
   if (in.q.type != DataType::kF32) return InvalidArgument("q.type must be f32");
-  if (Status s = CheckView("q", in.q, in.d_k, has_rows); !s.ok()) return s;
-  if (Status s = CheckView("k", in.k, in.d_k, has_keys); !s.ok()) return s;
-  if (Status s = CheckView("v", in.v, in.d_v, has_keys); !s.ok()) return s;
+  if (Status s = ValidateView("q", in.q, in.d_k, has_rows); !s.ok()) return s;
+  if (Status s = ValidateView("k", in.k, in.d_k, has_keys); !s.ok()) return s;
+  if (Status s = ValidateView("v", in.v, in.d_v, has_keys); !s.ok()) return s;
   if (Status s = CheckMask(in.mask); !s.ok()) return s;
-  if (Status s = CheckOutput(in, output.out, has_rows); !s.ok()) return s;
   if (!std::isfinite(in.scale)) return InvalidArgument("scale must be finite");
   if (!std::isfinite(in.softcap) || in.softcap < 0) return InvalidArgument("softcap must be 0 or positive, and finite");
   if (!std::isfinite(in.alibi_max_bias) || in.alibi_max_bias < 0) {
@@ -105,7 +125,17 @@ Status Validate(const AttentionInput& in, const TopKOptions& options, const Atte
   if (in.alibi_max_bias > 0 && in.mask.data == nullptr) {
     return InvalidArgument("alibi_max_bias needs a mask: ALiBi's slope multiplies it");
   }
-  return {};
+  if (!(in.dropout_p >= 0 && in.dropout_p < 1)) {
+    return InvalidArgument("dropout_p=" + std::to_string(in.dropout_p) +
+                           " is out of range: it must be from 0 to below 1");
+  }
+  return CheckActivation(in, options);
+}
+
+Status Validate(const AttentionInput& in, const TopKOptions& options, const AttentionOutput& output) {
+  if (Status s = ValidateInput(in, options); !s.ok()) return s;
+  return ValidateOutput("out", output.out, {in.n_batch, in.n_query, in.n_head, in.d_v},
+                        in.n_batch > 0 && in.n_query > 0);
 }
 
 }  // namespace topk

@@ -16,7 +16,7 @@ using testing::RandomTensor;
 TEST(CanonicalTest, HasTheSameBitsAsTheReferenceOnEveryTarget) {
   std::mt19937 random(1);
   for (DataType type : {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kQ8_0}) {
-    for (int64_t d : {1, 7, 8, 9, 64, 65, 96, 576}) {
+    for (int64_t d : {1, 7, 8, 9, 64, 65, 96, 576, 1024}) {
       if (type == DataType::kQ8_0 && d % kQ8BlockSize != 0) continue;
       RandomTensor keys(type, 1, 40, 1, d, 1);
       keys.FillGaussian(random);

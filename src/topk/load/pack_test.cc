@@ -28,7 +28,7 @@ class PackTest : public ::testing::Test {
     for (const char* target : SimdTargets()) {
       ASSERT_TRUE(UseSimdTarget(target));
       for (DataType type : kTypes) {
-        for (int64_t d : {1, 15, 16, 17, 32, 64, 65, 576}) {
+        for (int64_t d : {1, 15, 16, 17, 32, 64, 65, 576, 1024}) {
           if (type == DataType::kQ8_0 && d % kQ8BlockSize != 0) continue;
           std::mt19937 random(static_cast<uint32_t>(d));
           RandomTensor keys(type, 1, 70, 2, d, 1);

@@ -13,7 +13,7 @@ namespace topk {
 // products = sum |q'_i| magnitude_i, magnitudes = sum magnitude_i, each within 1 %.
 inline float ScanErrorOfSums(double products, double magnitudes, int64_t d, float softcap) {
   constexpr double kUnit = 0x1p-24;
-  constexpr double kMargin = 1.05;  // second-order terms (d u < 4e-5) and the sums' own rounding
+  constexpr double kMargin = 1.05;  // second-order terms (d u < 7e-5) and the sums' own rounding
   // Beyond this a score, or a score plus a mask of f32's smallest number, could overflow.
   constexpr double kLargestScore = 1e30;
   if (!(products < kLargestScore)) return std::numeric_limits<float>::infinity();

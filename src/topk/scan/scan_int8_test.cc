@@ -52,7 +52,7 @@ class ScanInt8Test : public ::testing::Test {
 TEST_F(ScanInt8Test, FindsTheSurvivorsOfTheReference) {
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
-    for (int64_t d : {1, 4, 30, 64, 128, 576}) {
+    for (int64_t d : {1, 4, 30, 64, 128, 576, 1024}) {
       for (int64_t n_rows : {kInt8Rows, 8 * kInt8Rows, kInt8Stride}) {
         constexpr int64_t kBlocks = 4;
         Fill(n_rows, kBlocks, d);

@@ -84,7 +84,7 @@ TEST_F(ScanTest, StaysWithinItsErrorBound) {
   std::mt19937 random(3);
   for (const char* target : SimdTargets()) {
     ASSERT_TRUE(UseSimdTarget(target));
-    for (int64_t d : {1, 64, 128, 576}) {
+    for (int64_t d : {1, 64, 128, 576, 1024}) {
       for (float deviation : {1e-30F, 1.0F, 1e6F}) {
         RandomTensor keys(DataType::kF32, 1, kBlockKeys, 1, d, 0);
         keys.FillGaussian(random, deviation);

@@ -1,35 +1,22 @@
 #include "topk/testing/expect_attention.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <thread>
+#include <span>
 #include <vector>
 
 #include "topk/testing/random_input.h"
+#include "topk/testing/thread_executor.h"
 
 namespace topk::testing {
 
 namespace {
 
-// std::thread workers: unlike libgomp's, ThreadSanitizer understands them.
-void ThreadFor(void* context, int64_t count, ParallelTask task, void* state) {
-  const int n_workers = *static_cast<int*>(context);
-  std::atomic<int64_t> next = 0;
-  std::vector<std::thread> threads;
-  for (int worker = 0; worker < n_workers; ++worker) {
-    threads.emplace_back([&, worker] {
-      for (int64_t index = next++; index < count; index = next++) task(state, index, worker);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
 // Weights sum to 1, so an output is off by at most about (e_s + count * u) * max|v|; e_s, the scan's error, is below
 // 1e-5 for the scores here.
 constexpr float kTolerance = 2e-4F;
 
-void ExpectClose(const std::vector<float>& got, const std::vector<float>& want, const std::string& what) {
+void ExpectClose(std::span<const float> got, std::span<const float> want, const std::string& what) {
   ASSERT_EQ(got.size(), want.size());
   for (size_t i = 0; i < got.size(); ++i) {
     if (std::isnan(want[i])) {
@@ -77,7 +64,8 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
     for (int n_threads : {1, 3}) {
       for (ScanMode scan : {ScanMode::kF32, ScanMode::kInt8}) {
         options.scan = scan;
-        const Executor executor = n_threads == 1 ? SerialExecutor() : Executor{ThreadFor, &n_threads, n_threads};
+        const ThreadExecutor threads(n_threads);
+        const Executor executor = n_threads == 1 ? SerialExecutor() : threads.executor();
         ASSERT_NO_FATAL_FAILURE(expect_equal(executor, what + " on " + target + " with " + std::to_string(n_threads) +
                                                            " threads" + (scan == ScanMode::kInt8 ? ", int8" : "")));
       }

@@ -1,0 +1,99 @@
+// Training steps on two threads: forward, forward that leaves its selection, backward. Causal, 8 heads, d = 64, f32:
+// the layer's shape. And the sums of keys alone.
+#include <benchmark/benchmark.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "topk/backward.h"
+#include "topk/backward/gradients.h"
+#include "topk/load/pack.h"
+#include "topk/testing/aligned_array.h"
+#include "topk/testing/each_target.h"
+#include "topk/testing/random_input.h"
+
+namespace topk {
+namespace {
+
+using testing::OutputTensor;
+using testing::RandomProblem;
+using testing::Shape;
+
+constexpr int kThreads = 2;
+
+Shape ShapeOf(int64_t n) {
+  return {.n_query = n, .n_key = n, .n_head = 8, .n_head_kv = 8, .d_k = 64, .d_v = 64, .mask = Shape::Mask::kCausal};
+}
+
+enum class Pass { kForward, kForwardWithSelection, kBackward };
+
+void TrainingBench(benchmark::State& state, Pass pass, int64_t n, int64_t k) {
+  const RandomProblem problem(ShapeOf(n), 1);
+  const AttentionInput& input = problem.input;
+  const TopKOptions options{.k = k};
+  const Executor executor = OpenMpExecutor(kThreads);
+  OutputTensor out(input);
+  OutputTensor d_q(input);
+  OutputTensor d_k(input);
+  OutputTensor d_v(input);
+  Selection selection;
+  Status status = Attention(input, options, {out.view(), &selection}, executor);
+  for (auto _ : state) {
+    if (pass == Pass::kForward) {
+      status = Attention(input, options, {out.view()}, executor);
+    } else if (pass == Pass::kForwardWithSelection) {
+      Selection fresh;
+      status = Attention(input, options, {out.view(), &fresh}, executor);
+    } else {
+      // The output serves as its gradient: any numbers do.
+      const OutputView view = out.view();
+      const TensorView d_out = {view.data, DataType::kF32, view.token_stride, view.head_stride, view.batch_stride};
+      status =
+          AttentionBackward(input, options, selection.View(), d_out, {d_q.view(), d_k.view(), d_v.view()}, executor);
+    }
+    if (!status.ok()) state.SkipWithError(status.message().c_str());
+  }
+  state.counters["ns_per_entry"] =
+      benchmark::Counter(static_cast<double>(selection.keys.size()) * 1e-9 / kThreads,
+                         benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+}
+
+void AddToKeysBench(benchmark::State& state, const char* target) {
+  UseSimdTarget(target);
+  constexpr int64_t kKeys = 512;
+  testing::AlignedArray<float> sums(kKeys * 64);
+  std::vector<KeyIndex> keys;
+  for (KeyIndex j = 0; j < kKeys; j += 4) keys.push_back(j + j / 4 % 4);
+  const std::vector<float> factors(keys.size(), 0.5F);
+  const std::vector<float> x(64, 1e-9F);
+  for (auto _ : state) {
+    AddToKeys(keys, factors.data(), x.data(), 64, {sums.data(), 0, 64});
+    benchmark::ClobberMemory();
+  }
+}
+
+bool Register() {
+  testing::ForEachTarget([](const char* target) {
+    benchmark::RegisterBenchmark((std::string("AddToKeys/") + target + "/128 of 512/d:64").c_str(), AddToKeysBench,
+                                 target);
+  });
+  for (int64_t k : {64, 128}) {
+    for (int64_t n : {512, 1024, 4096, 10240, 16384}) {
+      for (Pass pass : {Pass::kForward, Pass::kForwardWithSelection, Pass::kBackward}) {
+        constexpr const char* kNames[] = {"Forward", "ForwardWithSelection", "Backward"};
+        const std::string name =
+            std::string(kNames[static_cast<int>(pass)]) + "/n:" + std::to_string(n) + "/k:" + std::to_string(k);
+        benchmark::RegisterBenchmark(name.c_str(), TrainingBench, pass, n, k)
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
+    }
+  }
+  return true;
+}
+
+const bool kRegistered = Register();
+
+}  // namespace
+}  // namespace topk
