@@ -18,7 +18,7 @@ and linters count one each, GoogleTest and pytest one per test. Logs: build/test
       unit          GoogleTest programs; FILTER as in --gtest_filter
       asan  tsan    those of the kernel library and the layer under AddressSanitizer + UndefinedBehaviorSanitizer, ThreadSanitizer
       aarch64       compiles the kernel library for 64-bit Arm, if a cross compiler is at hand
-      pytest        end-to-end tests; FILTER as in pytest -k
+      pytest        end-to-end tests and those of the Python packages; FILTER as in pytest -k
   -h, --help           this text
 
 Environment: see scripts/setup.sh --help.
@@ -81,7 +81,7 @@ check() {
 
 our_files() {
   local folders=() folder
-  for folder in include src apps bench examples tests; do
+  for folder in include src apps bench examples python tests; do
     [[ ! -d "$folder" ]] || folders+=("$folder")
   done
   find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) | sort
@@ -164,6 +164,9 @@ scripts/make_venv.sh test
 step_done
 export PATH="$VENV_DIR/bin:$PATH"
 if [[ "$needs_build" == true ]]; then
+  step set-up "nanobind, numpy and torch for the Python packages (0.8 GB, more without a CPU build of torch)"
+  scripts/make_venv.sh python
+  step_done
   step set-up "llama.cpp source"
   scripts/fetch_llama_cpp.sh >/dev/null
   step_done

@@ -22,6 +22,12 @@ has_venv() {
   "${PYTHON:-python3}" -c 'import venv, ensurepip' 2>/dev/null || "${PYTHON:-python3}" -c 'import venv, pip' 2>/dev/null
 }
 
+# For the native module of the Python packages.
+has_python_headers() {
+  "${PYTHON:-python3}" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null
+}
+
 missing_packages() {
   has_compiler || echo g++
   has_header hwy/highway.h || echo libhwy-dev
@@ -31,6 +37,7 @@ missing_packages() {
     has_header benchmark/benchmark.h || echo libbenchmark-dev
     has_header eigen3/Eigen/Core || echo libeigen3-dev
     has_header nlohmann/json.hpp || echo nlohmann-json3-dev
+    has_python_headers || echo python3-dev
   fi
 }
 

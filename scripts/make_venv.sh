@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
-# Makes .venv with the pinned build tools, and with `test` as argument also what test.sh needs. Quick if it is there.
+# Makes .venv with the pinned build tools, with `test` as argument also the formatters, linters and pytest of test.sh, and
+# with `python` also what the Python packages are built and tested with (torch: 0.8 GB). Quick if it is there.
 # PYTHON=... names another interpreter than python3.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 group="${1:-build}"
+needs=9  # the second number of the oldest Python
 case "$group" in
   build) files=(build) ;;
   test) files=(build test) ;;
-  *) die "usage: make_venv.sh [build|test]" "$EXIT_USAGE" ;;
+  python) files=(build test python) needs=10 ;;
+  *) die "usage: make_venv.sh [build|test|python]" "$EXIT_USAGE" ;;
 esac
 
-python="$(command -v "${PYTHON:-python3}")" || die "${PYTHON:-python3} was not found: install Python 3.9 or later"
-python_version="$("$python" -c 'import sys; print(sys.version_info >= (3, 9), sys.version)')"
-[[ "$python_version" == True* ]] || die "$python is too old, Python 3.9 or later is needed: ${python_version#False }"
+python="$(command -v "${PYTHON:-python3}")" || die "${PYTHON:-python3} was not found: install Python 3.$needs or later"
+python_version="$("$python" -c "import sys; print(sys.version_info >= (3, $needs), sys.version)")"
+[[ "$python_version" == True* ]] || die "$python is too old, Python 3.$needs or later is needed: ${python_version#False }"
 
 # A marker says that pip is at work; if it is found at the start, pip was killed and the environment may be broken in
 # ways that pip does not see.

@@ -1,0 +1,32 @@
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <string>
+#include <vector>
+
+#include "attention.h"
+#include "openmp_pool.h"
+#include "topk/attention.h"
+
+namespace nb = nanobind;
+
+NB_MODULE(_topk, module) {
+  module.doc() =
+      "Exact top-k attention on arrays in memory; the packages top_k_attention and qwen_infer are made of it";
+  module.attr("MAX_HEAD_SIZE") = topk::kMaxHeadSize;
+  module.attr("MAX_KEYS") = topk::kMaxKeys;
+  module.attr("MASS_SAMPLING_PERIOD") = topk::kMassSamplingPeriod;
+  module.def(
+      "simd_targets",
+      [] {
+        const std::vector<const char*> targets = topk::SimdTargets();
+        return std::vector<std::string>(targets.begin(), targets.end());
+      },
+      "Names of the SIMD targets that this build has and this machine runs, best first.");
+  module.def(
+      "share_openmp_of", [](const std::string& path) { return qwen_infer::python::ShareOpenMpOf(path.c_str()); },
+      nb::arg("path"),
+      "Run on the OpenMP threads that the loaded shared library at this path uses. False if it has none.");
+  qwen_infer::python::BindAttention(module);
+}

@@ -1,0 +1,111 @@
+"""Settings of top-k attention, shared by the layer and by model inference."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from top_k_attention.arguments import check_flag, check_k, check_temperature
+
+Budget = int | Literal["auto"]
+
+_AUTO_LEAST, _AUTO_MOST = 32, 512  # the ends of the table of TopKAttentionConfig.recommended
+_AUTO_SHARE = 8  # 1/8 of the length lies inside the range of every row of that table
+
+# Named by what the text is used for; the budget is the upper end of the table's range, which loses least quality.
+_USE_CASES = {"chat": 64, "qa": 64, "document": 256, "long_context": 512}
+
+
+def budget_for(sequence_length: int) -> int:
+    """What k="auto" stands for: an eighth of the length, at least 32 and at most 512.
+
+    That is 32-64 for 256-512 tokens, 128-256 for 1,024-2,048 tokens, and 512 for 4,096 and more.
+    """
+    return min(_AUTO_MOST, max(_AUTO_LEAST, sequence_length // _AUTO_SHARE))
+
+
+@dataclass(frozen=True)
+class TopKAttentionConfig:
+    """How much of each row top-k attention keeps.
+
+    Args:
+        k: keys kept per query and head (the budget), or "auto": see `budget_for`.
+        temperature: scores are divided by it.
+        use_sparse: return attention weights as `torch.sparse_csr`, so that nothing of n x n numbers ever exists.
+        fallback_full_attention: with at least as many as n keys to keep, attention is full; if off, that is an error.
+        enable_memory_tracking: count what was kept and saved.
+
+    Raises:
+        TypeError, ValueError: naming the field, its value and what is allowed.
+    """
+
+    k: Budget = 32
+    temperature: float = 1.0
+    use_sparse: bool = False
+    fallback_full_attention: bool = True
+    enable_memory_tracking: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks every field."""
+        check_k(self.k)
+        check_temperature(self.temperature)
+        for name in ("use_sparse", "fallback_full_attention", "enable_memory_tracking"):
+            check_flag(name, getattr(self, name))
+
+    def k_for(self, sequence_length: int) -> int:
+        """The budget at this length: k, or what "auto" stands for."""
+        return budget_for(sequence_length) if self.k == "auto" else self.k
+
+    @classmethod
+    def recommended(cls, use_case_or_length: str | int) -> TopKAttentionConfig:
+        """Recommended settings for a use case ("chat", "qa", "document", "long_context") or a length in tokens.
+
+        | use case            | tokens     | k       |
+        |---------------------|------------|---------|
+        | chat, qa            | 256-512    | 32-64   |
+        | document processing | 1024-2048  | 128-256 |
+        | long context        | 4096+      | 256-512 |
+
+        A use case gets the upper end of its range, a length what k="auto" would be at that length.
+        """
+        if isinstance(use_case_or_length, str):
+            if use_case_or_length not in _USE_CASES:
+                raise ValueError(
+                    f"there is no use case {use_case_or_length!r}; there are: {', '.join(_USE_CASES)}, "
+                    "or a length in tokens"
+                )
+            return cls(k=_USE_CASES[use_case_or_length])
+        if isinstance(use_case_or_length, bool) or not isinstance(use_case_or_length, int):
+            raise TypeError(f"a use case (str) or a length in tokens (int) is needed, not {use_case_or_length!r}")
+        if use_case_or_length < 1:
+            raise ValueError(f"sequence_length={use_case_or_length} must be at least 1")
+        return cls(k=budget_for(use_case_or_length))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> TopKAttentionConfig:
+        """The opposite of `to_dict`; missing fields keep their defaults, unknown ones are refused."""
+        if not isinstance(fields, dict):
+            raise TypeError(f"a dict of fields is needed, not {type(fields).__name__}")
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := [name for name in fields if name not in known]:
+            raise ValueError(f"there is no field {unknown[0]!r}; there are: {', '.join(known)}")
+        return cls(**fields)
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON."""
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_json(cls, text: str) -> TopKAttentionConfig:
+        """The opposite of `to_json`."""
+        try:
+            fields = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"this is no JSON: {error}") from error
+        return cls.from_dict(fields)
