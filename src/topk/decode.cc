@@ -14,6 +14,9 @@ namespace {
 
 // Keys a task, at least: each chunk keeps up to k candidates of its own, which the merge must look through.
 constexpr int64_t kSmallestChunk = 1024;
+// From eight of these on chunks get longer, up to this: the first segment of a chunk is not fetched ahead.
+constexpr int64_t kFewestChunks = 8;
+constexpr int64_t kLongestChunk = 4096;
 // Tasks of a call, about: enough for the cores of a large machine. Does not depend on the number of threads, so
 // neither do the results.
 constexpr int64_t kTasks = 64;
@@ -23,10 +26,13 @@ constexpr int kLeastTasksPerWorker = 2;
 // this many bytes of K, so that it reads memory almost in order. The bytes that it fetches ahead fit beside them into
 // the L2 cache.
 constexpr int64_t kSegmentBytes = 128 * 1024;
+constexpr int64_t kLeastSegmentsPerChunk = 4;
 
 int64_t ChunksOf(const Call& call) {
   const int64_t n_tiles = std::max<int64_t>(1, call.TileCount());
-  return std::max<int64_t>(1, std::min(call.input.n_key / kSmallestChunk, kTasks / n_tiles));
+  const int64_t n_keys = call.input.n_key;
+  const int64_t n_chunks = std::min(n_keys / kSmallestChunk, std::max(kFewestChunks, n_keys / kLongestChunk));
+  return std::max<int64_t>(1, std::min(n_chunks, kTasks / n_tiles));
 }
 
 // In whole blocks.
@@ -44,8 +50,9 @@ int64_t HeadsAtOnce(const Call& call, int n_workers) {
 
 int64_t SegmentKeys(const Call& call) {
   const int64_t token_bytes = std::max<int64_t>(1, std::abs(call.input.k.token_stride));
-  const int64_t n_blocks = kSegmentBytes / token_bytes / kBlockKeys;
-  return std::clamp<int64_t>(n_blocks, 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
+  const int64_t n_bytes = kSegmentBytes / token_bytes / kBlockKeys;
+  const int64_t n_chunk = ChunkKeys(call) / kLeastSegmentsPerChunk / kBlockKeys;
+  return std::clamp<int64_t>(std::min(n_bytes, n_chunk), 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
 }
 
 bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key); }
@@ -133,7 +140,9 @@ void Decode::ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker
               worker.work);
   }
   if (!part.int8_rows().empty()) {
-    int8_[tile_index].Scan(call_, tile, part, {first, last, segment_keys_}, worker.work, worker.segment);
+    const bool has_next = last % chunk_keys_ != 0;  // what follows the chunk is another task's
+    const KeySegment keys = {first, last, has_next ? segment_keys_ : 0};
+    int8_[tile_index].Scan(call_, tile, part, keys, worker.work, worker.segment);
   }
 }
 
