@@ -212,6 +212,7 @@ def main() -> None:
     if options.json is not None:
         command = f"bench/peers/run.py ik_llama -m {options.model.name} -d {','.join(map(str, options.depths))}"
         command += f" -p {options.n_prompt} -n {options.n_gen} -r {options.repetitions} -t {options.threads}"
+        command += f" -c {' '.join(options.caches)}"
         versions = {name: version(name) for name in ("ik_llama_cpp_python",)}
         report = reports.conditions(options.threads, versions, command)
         reports.write_json(options.json, {**report, "model": options.model.name, "measurements": measurements})
