@@ -31,7 +31,7 @@ topk_status_code train_two_keys_from_c(float* d_v, topk_selection_view* kept, to
   topk_attention_output output = {out, 4, 4, 4, selection};
   topk_tensor d_out = {kDOut, TOPK_F32, 4, 4, 4};
   topk_gradients gradients = {0};
-  topk_status_code code;
+  topk_status_code code = TOPK_OK;
   input.n_batch = input.n_query = input.n_head = input.n_head_kv = 1;
   input.n_key = 2;
   input.d_k = 2;

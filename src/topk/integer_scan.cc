@@ -94,7 +94,7 @@ bool IntegerScan::Prepare(const Call& call, const QuantizedHead& head, std::span
     const int64_t count = std::min(kBlockKeys, n_rows - first);
     PackKeys(view, first, count, d, panel_, magnitude_);
     TransformPanel(panel_, d, nullptr, head.inverse, gain);
-    QuantizeQueries(*head.width, panel_, d, numbers_ + first * QuantizedBytes(d, *head.width),
+    QuantizeQueries(head.WidthInUse(), panel_, d, numbers_ + first * QuantizedBytes(d, head.WidthInUse()),
                     {facts_.scale + first, facts_.norm + first, facts_.error + first, facts_.sum + first});
   }
   return true;
@@ -102,7 +102,7 @@ bool IntegerScan::Prepare(const Call& call, const QuantizedHead& head, std::span
 
 // Adds to the sample vector `part` of a block of head.panels, which holds the keys from `key` on.
 void IntegerScan::SampleVector(const Call& call, const QuantizedHead& head, int64_t block, int64_t part, int64_t key) {
-  const int64_t panel_bytes = QuantizedPanelBytes(call.input.d_k, *head.width);
+  const int64_t panel_bytes = QuantizedPanelBytes(call.input.d_k, head.WidthInUse());
   sample_vectors_[n_sampled_] = head.panels + block * panel_bytes + part * kMaxLanes * kGroupBytes;
   sample_scales_[n_sampled_] = head.scale[block];
   sample_keys_[n_sampled_++] = static_cast<KeyIndex>(key);
@@ -142,7 +142,8 @@ void IntegerScan::ForEachGuess(const Call& call, const QuantizedHead& head, std:
   const uint8_t* mask = nullptr;
   for (int64_t r = 0; r < static_cast<int64_t>(rows.size()); ++r) {
     if (r % kIntegerRows == 0) {
-      const QuantizedRows few{numbers_ + r * QuantizedBytes(d, *head.width), facts_.sum + r, kIntegerRows, *head.width};
+      const QuantizedRows few{numbers_ + r * QuantizedBytes(d, head.WidthInUse()), facts_.sum + r, kIntegerRows,
+                              head.WidthInUse()};
       SampleIntegers(few, sample_vectors_, sample_scales_, n_sampled_, d, sample_scores_, kSampleStride);
     }
     const RowState& row = *rows[r];
@@ -231,9 +232,9 @@ void IntegerScan::FindSurvivors(const Call& call, const QuantizedHead& head, std
       bounds_, n_padded,
       {head.inverse_scale + segment.first, head.scaled_norm + segment.first, head.scaled_error + segment.first},
       n_blocks, survivors_.thresholds);
-  ScanIntegers({numbers_, facts_.sum, n_padded, *head.width},
-               head.panels + segment.first * QuantizedPanelBytes(call.input.d_k, *head.width), n_blocks, call.input.d_k,
-               survivors_.thresholds, survivors_.bits);
+  ScanIntegers({numbers_, facts_.sum, n_padded, head.WidthInUse()},
+               head.panels + segment.first * QuantizedPanelBytes(call.input.d_k, head.WidthInUse()), n_blocks,
+               call.input.d_k, survivors_.thresholds, survivors_.bits);
   const uint8_t* mask = nullptr;
   for (int64_t r = 0; r < n_rows; ++r) {
     survivors_.DropHidden(call, *rows[r], r, segment.first * kBlockKeys, n_blocks, mask);

@@ -26,6 +26,9 @@ struct QuantizedHead {
   float* inverse_scale = nullptr;    // [n_blocks]
   float* scaled_norm = nullptr;      // [n_blocks]: norm / scale
   float* scaled_error = nullptr;     // [n_blocks]: error / scale
+
+  // The width, of a head that has one.
+  NumberWidth WidthInUse() const { return width.value_or(NumberWidth::kInt8); }
 };
 
 class QuantizedKeys {

@@ -21,7 +21,10 @@ std::atomic<int64_t> allocated_bytes = 0;
 std::atomic<int64_t> allocations_left = kUnlimited;  // then every one fails
 
 void* Allocate(size_t bytes, size_t alignment) {
-  if (allocations_left != kUnlimited && --allocations_left < 0) return nullptr;
+  if (allocations_left != kUnlimited) {
+    const int64_t left = --allocations_left;
+    if (left < 0) return nullptr;
+  }
   allocated_bytes += static_cast<int64_t>(bytes);
   return std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 }

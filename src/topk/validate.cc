@@ -125,7 +125,8 @@ Status ValidateInput(const AttentionInput& in, const TopKOptions& options) {
   if (in.alibi_max_bias > 0 && in.mask.data == nullptr) {
     return InvalidArgument("alibi_max_bias needs a mask: ALiBi's slope multiplies it");
   }
-  if (!(in.dropout_p >= 0 && in.dropout_p < 1)) {
+  const bool can_drop = in.dropout_p >= 0 && in.dropout_p < 1;  // NaN cannot
+  if (!can_drop) {
     return InvalidArgument("dropout_p=" + std::to_string(in.dropout_p) +
                            " is out of range: it must be from 0 to below 1");
   }

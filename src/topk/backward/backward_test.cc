@@ -3,8 +3,8 @@
 #include "topk/backward.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <string>
@@ -43,7 +43,10 @@ struct Gradients {
         view{ViewOf(q, in.n_query, in.n_head, in.d_k + 1), ViewOf(k, in.n_key, in.n_head_kv, in.d_k + 2),
              ViewOf(v, in.n_key, in.n_head_kv, in.d_v + 3), scores.data(), &scale} {}
   Gradients(const Gradients&) = delete;
+  Gradients(Gradients&&) = delete;
   Gradients& operator=(const Gradients&) = delete;
+  Gradients& operator=(Gradients&&) = delete;
+  ~Gradients() = default;
 
   static OutputView ViewOf(std::vector<float>& numbers, int64_t n_token, int64_t n_head, int64_t row) {
     return {numbers.data(), 4 * n_head * row, 4 * row, 4 * n_token * n_head * row};
@@ -219,13 +222,14 @@ class BackwardTest : public testing::TargetTest {
     ASSERT_TRUE(
         AttentionBackward(step.input(), step.options, selection, step.d_out.view(), got.view, threads.executor()).ok());
     const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
-      return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+      return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                        [](float x, float y) { return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y); });
     };
     EXPECT_TRUE(same(got.scores, want.scores)) << where << " d_scores";
     EXPECT_TRUE(same(got.q, want.q)) << where << " d_q";
     EXPECT_TRUE(same(got.k, want.k)) << where << " d_k";
     EXPECT_TRUE(same(got.v, want.v)) << where << " d_v";
-    EXPECT_EQ(std::memcmp(&got.scale, &want.scale, sizeof got.scale), 0) << where << " d_scale";
+    EXPECT_EQ(std::bit_cast<uint64_t>(got.scale), std::bit_cast<uint64_t>(want.scale)) << where << " d_scale";
   }
 };
 
