@@ -164,7 +164,7 @@ scripts/make_venv.sh test
 step_done
 export PATH="$VENV_DIR/bin:$PATH"
 if [[ "$needs_build" == true ]]; then
-  step set-up "nanobind, numpy and torch for the Python packages (0.8 GB, more without a CPU build of torch)"
+  step set-up "nanobind, numpy, torch and transformers for the Python packages (0.9 GB, more without a CPU build of torch)"
   scripts/make_venv.sh python
   step_done
   step set-up "llama.cpp source"

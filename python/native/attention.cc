@@ -66,6 +66,7 @@ struct Parameters {
   const std::string& activation;
   float dropout_p;
   uint64_t seed;
+  float softcap;
 };
 
 topk::AttentionInput InputOf(const InputArray& q, const InputArray& k, const InputArray& v,
@@ -89,6 +90,7 @@ topk::AttentionInput InputOf(const InputArray& q, const InputArray& k, const Inp
   input.activation = ActivationOf(parameters.activation);
   input.dropout_p = parameters.dropout_p;
   input.dropout_seed = parameters.seed;
+  input.softcap = parameters.softcap;
   return input;
 }
 
@@ -116,9 +118,9 @@ nb::ndarray<nb::array_api, T, nb::ndim<1>> PaddedArrayOf(topk::UninitializedVect
 
 nb::tuple Attention(const InputArray& q, const InputArray& k, const InputArray& v, const OutputArray& out,
                     const std::optional<InputArray>& mask, bool causal, float scale, const std::string& activation,
-                    float dropout_p, uint64_t seed, const nb::dict& options, int n_threads, bool select,
+                    float dropout_p, uint64_t seed, float softcap, const nb::dict& options, int n_threads, bool select,
                     std::optional<int64_t> selection_size, bool weights_after_dropout) {
-  topk::AttentionInput input = InputOf(q, k, v, {scale, activation, dropout_p, seed});
+  topk::AttentionInput input = InputOf(q, k, v, {scale, activation, dropout_p, seed, softcap});
   if (mask) CheckMask(*mask, input);
   input.mask = MaskViewOf(mask);
   input.causal = causal;
@@ -165,8 +167,9 @@ void AttentionBackward(const InputArray& q, const InputArray& k, const InputArra
                        const Values<int64_t>& row_offsets, const Values<int32_t>& keys, const Values<float>& weights,
                        const OutputArray& d_q, const OutputArray& d_k, const OutputArray& d_v,
                        const std::optional<nb::ndarray<float, nb::ndim<1>, nb::c_contig, nb::device::cpu>>& d_scores,
-                       float scale, const std::string& activation, float dropout_p, uint64_t seed, int n_threads) {
-  const topk::AttentionInput input = InputOf(q, k, v, {scale, activation, dropout_p, seed});
+                       float scale, const std::string& activation, float dropout_p, uint64_t seed, float softcap,
+                       int n_threads) {
+  const topk::AttentionInput input = InputOf(q, k, v, {scale, activation, dropout_p, seed, softcap});
   CheckLike("d_out", Shape(d_out), Shape(q), input.d_v);
   CheckLike("d_q", Shape(d_q), Shape(q), input.d_k);
   CheckLike("d_k", Shape(d_k), Shape(k), input.d_k);
@@ -189,8 +192,9 @@ void BindAttention(nb::module_& module) {
   module.def(
       "attention", &Attention, nb::arg("q"), nb::arg("k"), nb::arg("v"), nb::arg("out"), nb::arg("mask") = nb::none(),
       nb::kw_only(), nb::arg("causal") = false, nb::arg("scale") = 1.0F, nb::arg("activation") = "softmax",
-      nb::arg("dropout_p") = 0.0F, nb::arg("seed") = 0, nb::arg("options") = nb::dict(), nb::arg("n_threads") = 0,
-      nb::arg("select") = false, nb::arg("selection_size") = nb::none(), nb::arg("weights_after_dropout") = false,
+      nb::arg("dropout_p") = 0.0F, nb::arg("seed") = 0, nb::arg("softcap") = 0.0F, nb::arg("options") = nb::dict(),
+      nb::arg("n_threads") = 0, nb::arg("select") = false, nb::arg("selection_size") = nb::none(),
+      nb::arg("weights_after_dropout") = false,
       "Top-k attention into out; all arrays are [batch, head, token, d]. Returns (statistics, row_offsets, keys, "
       "weights): topk::Statistics' sums followed by bytes of scratch, and the selection as CSR rows in the order "
       "[batch, query, head] (None unless select), padded to selection_size entries.");
@@ -198,7 +202,7 @@ void BindAttention(nb::module_& module) {
              nb::arg("row_offsets"), nb::arg("keys"), nb::arg("weights"), nb::arg("d_q"), nb::arg("d_k"),
              nb::arg("d_v"), nb::arg("d_scores") = nb::none(), nb::kw_only(), nb::arg("scale") = 1.0F,
              nb::arg("activation") = "softmax", nb::arg("dropout_p") = 0.0F, nb::arg("seed") = 0,
-             nb::arg("n_threads") = 0,
+             nb::arg("softcap") = 0.0F, nb::arg("n_threads") = 0,
              "Gradients into d_q, d_k, d_v and d_scores (one number for each selected key), from the selection that "
              "attention returned.");
 }

@@ -1,4 +1,4 @@
-"""Qwen models with exact top-k attention."""
+"""Language models with exact top-k attention: `qwen_infer.hf` brings it to Hugging Face transformers."""
 
 from __future__ import annotations
 

@@ -121,9 +121,11 @@ def _count(
     return torch.stack([s.double() for s in sums])
 
 
-def _scores(q: Tensor, k: Tensor, scale: float, mask: Tensor | None) -> Tensor:
+def _scores(q: Tensor, k: Tensor, options: AttentionOptions, mask: Tensor | None) -> Tensor:
     """[batch, head, query, key] of a chunk."""
-    scores = (_grouped(q, k.shape[1]) @ k.transpose(2, 3)).reshape(*q.shape[:3], k.shape[2]) * scale
+    scores = (_grouped(q, k.shape[1]) @ k.transpose(2, 3)).reshape(*q.shape[:3], k.shape[2]) * options.scale
+    if options.softcap > 0:
+        scores = options.softcap * torch.tanh(scores / options.softcap)
     return scores if mask is None else scores + mask
 
 
@@ -163,7 +165,7 @@ def forward(
     for chunk in chunks(batch, heads, queries, keys):
         part = _part(mask, chunk, dtype)
         k_part, v_part = k[chunk.batch], v[chunk.batch]
-        scores = _scores(q[chunk.batch, :, chunk.query].to(dtype), k_part, options.scale, part)
+        scores = _scores(q[chunk.batch, :, chunk.query].to(dtype), k_part, options, part)
         visible = _visible(part, options.causal, chunk, queries, keys, q.device)
         log_sum_all = None
         if options.min_mass > 0:
@@ -252,8 +254,10 @@ def backward(
         else:
             grad = weights * (grad - (weights * grad).sum(-1, keepdim=True))
         grad_scores[begin:end] = grad.transpose(1, 2).reshape(-1, keys)[entry]
-        q_part = _grouped(q[chunk.batch, :, chunk.query].to(dtype), heads_kv)
-        grad = _grouped(grad, heads_kv)
+        q_part = q[chunk.batch, :, chunk.query].to(dtype)
+        if options.softcap > 0:
+            grad = grad * (1 - (_scores(q_part, k[chunk.batch], options, None) / options.softcap) ** 2)
+        q_part, grad = _grouped(q_part, heads_kv), _grouped(grad, heads_kv)
         grad_q[chunk.batch, :, chunk.query] = options.scale * (grad @ k[chunk.batch]).reshape(
             n_batch, heads, n_query, q.shape[3]
         )

@@ -25,7 +25,7 @@ KERNEL_TYPES = (torch.float32, torch.float16, torch.bfloat16)
 
 _OPTIONS = (
     "int top_k, float scale, bool causal, int sinks, int window, float min_mass, str mass, str activation, "
-    "float dropout_p"
+    "float dropout_p, float softcap"
 )
 _FORWARD = (
     f"(Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? seed, {_OPTIONS}, bool select) -> "
@@ -74,6 +74,7 @@ def _call(options: AttentionOptions, seed: Tensor | None) -> dict[str, Any]:
         "scale": options.scale,
         "activation": options.activation,
         "dropout_p": options.dropout_p,
+        "softcap": options.softcap,
         "seed": _seed(seed),
         "n_threads": torch.get_num_threads(),
     }

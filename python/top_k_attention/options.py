@@ -20,6 +20,7 @@ class AttentionOptions:
     mass: str = "off"
     activation: str = "softmax"
     dropout_p: float = 0.0
+    softcap: float = 0.0  # scores become softcap * tanh(score / softcap) before a mask is added; 0: as they are
 
     def arguments(self) -> tuple[int | float | bool | str, ...]:
         """In the order of the fields, as operators take them."""

@@ -30,6 +30,7 @@ def dense_attention(
     added: Tensor | None = None,
     visible: Tensor | None = None,
     scale: float | None = None,
+    softcap: float = 0.0,
     activation: str = "softmax",
     factors: Tensor | float = 1.0,
     sinks: int = 0,
@@ -41,6 +42,8 @@ def dense_attention(
     k, v = (x.repeat_interleave(group, 1) for x in (k, v))
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     scores = scale * (q.double() @ k.double().transpose(2, 3))
+    if softcap > 0:
+        scores = softcap * torch.tanh(scores / softcap)
     if added is not None:
         scores = scores + added.double()
     see = torch.ones_like(scores, dtype=torch.bool) if visible is None else visible.expand_as(scores)

@@ -233,7 +233,7 @@ def test_operator_keeps_torchs_rules(dtype: torch.dtype, select: bool) -> None:
     if not select:
         q, k, v = (x.detach() for x in (q, k, v))
     mask = torch.zeros(1, 1, 1, 33)
-    options = (6, 0.25, False, 0, 0, 0.0, "off", "softmax", 0.0)
+    options = (6, 0.25, False, 0, 0, 0.0, "off", "softmax", 0.0, 2.0)
     torch.library.opcheck(operators.forward, (q, k, v, mask, None, *options, select))
 
 
