@@ -12,10 +12,9 @@
 //   d_scores_j = ds_j                             d_scale = sum over rows and keys of dx_j q.k_j
 // d_k and d_v of a KV head sum over the query heads that read it.
 //
-// Costs O(entries * (d_k + d_v)) time, where entries is the size of the selection. Scratch is about 5 bytes an entry (1
-// where d_scores is given and there is no soft-cap), some tens of bytes a row, and up to 4 MiB a worker: nothing of
-// size n_query * n_key. Pays like Attention does. K and V are read at random, rows ahead fetched; what keys receive is
-// summed in ranges of keys that stay in the L2 cache.
+// Costs O(entries * (d_k + d_v)) time, where entries is the size of the selection. A few KV heads are computed at a
+// time, as many as give the workers work; scratch is about 5 bytes for each of their entries, a copy in f32 of what
+// they read, and up to 4 MiB a worker: nothing of size n_query * n_key. Pays like Attention does.
 //
 // Deterministic: every sum is made in a fixed order (rows ascending), so gradients have the same bits for every thread
 // count. On another SIMD target they differ by the rounding of f32. Numbers that are not finite go on into the

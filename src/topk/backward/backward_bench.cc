@@ -1,5 +1,5 @@
-// Training steps on two threads: forward, forward that leaves its selection, backward. Causal, 8 heads, d = 64, f32:
-// the layer's shape. And the sums of keys alone.
+// Training steps on two threads: forward, forward that leaves its selection in new or used memory, backward. Causal, 8
+// heads, d = 64, f32: the layer's shape. And the sums of keys alone.
 #include <benchmark/benchmark.h>
 
 #include <random>
@@ -26,7 +26,7 @@ Shape ShapeOf(int64_t n) {
   return {.n_query = n, .n_key = n, .n_head = 8, .n_head_kv = 8, .d_k = 64, .d_v = 64, .mask = Shape::Mask::kCausal};
 }
 
-enum class Pass { kForward, kForwardWithSelection, kBackward };
+enum class Pass { kForward, kForwardWithNewSelection, kForwardWithSelection, kBackward };
 
 void TrainingBench(benchmark::State& state, Pass pass, int64_t n, int64_t k) {
   const RandomProblem problem(ShapeOf(n), 1);
@@ -43,6 +43,8 @@ void TrainingBench(benchmark::State& state, Pass pass, int64_t n, int64_t k) {
     if (pass == Pass::kForward) {
       status = Attention(input, options, {out.view()}, executor);
     } else if (pass == Pass::kForwardWithSelection) {
+      status = Attention(input, options, {out.view(), &selection}, executor);
+    } else if (pass == Pass::kForwardWithNewSelection) {
       Selection fresh;
       status = Attention(input, options, {out.view(), &fresh}, executor);
     } else {
@@ -80,8 +82,8 @@ bool Register() {
   });
   for (int64_t k : {64, 128}) {
     for (int64_t n : {512, 1024, 4096, 10240, 16384}) {
-      for (Pass pass : {Pass::kForward, Pass::kForwardWithSelection, Pass::kBackward}) {
-        constexpr const char* kNames[] = {"Forward", "ForwardWithSelection", "Backward"};
+      for (Pass pass : {Pass::kForward, Pass::kForwardWithNewSelection, Pass::kForwardWithSelection, Pass::kBackward}) {
+        constexpr const char* kNames[] = {"Forward", "ForwardWithNewSelection", "ForwardWithSelection", "Backward"};
         const std::string name =
             std::string(kNames[static_cast<int>(pass)]) + "/n:" + std::to_string(n) + "/k:" + std::to_string(k);
         benchmark::RegisterBenchmark(name.c_str(), TrainingBench, pass, n, k)
