@@ -15,8 +15,6 @@ export PATH="$VENV_DIR/bin:$PATH"
 llama_cpp="$("$ROOT/scripts/fetch_llama_cpp.sh")"
 
 settings=(-DQWEN_INFER_LLAMA_CPP="$llama_cpp" -DQWEN_INFER_CPU="${QWEN_INFER_CPU:-native}")
-# CMake would look for the newest interpreter of the system, which has no nanobind. Read by dev builds alone.
-settings+=(-DPython_EXECUTABLE="$VENV_DIR/bin/python" --no-warn-unused-cli)
 read -r -a extra <<<"${CMAKE_ARGS:-}"
 settings+=("${extra[@]}")
 
