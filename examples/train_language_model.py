@@ -55,6 +55,13 @@ class Block(nn.Module):
         return x + self.feed_forward(self.norm2(x))
 
 
+def waves(tokens: int, width: int) -> Tensor:
+    """[token, width]: sines and cosines of the position, which make neighbours easy to find (Vaswani et al., 2017)."""
+    frequency = torch.exp(torch.arange(0, width, 2) * (-math.log(10000) / width))
+    angle = torch.arange(tokens).unsqueeze(1) * frequency
+    return torch.cat([angle.sin(), angle.cos()], 1)[:, :width]
+
+
 class LanguageModel(nn.Module):
     """Logits of the next byte after each of `context` bytes. k=None: full attention."""
 
@@ -67,7 +74,8 @@ class LanguageModel(nn.Module):
         self.out = nn.Linear(width, BYTES, bias=False)
         self.out.weight = self.embedding.weight
         nn.init.normal_(self.embedding.weight, std=0.02)
-        nn.init.normal_(self.position.weight, std=0.02)
+        with torch.no_grad():
+            self.position.weight.copy_(0.02 * waves(context, width))
         mask = nn.Transformer.generate_square_subsequent_mask(context)
         self.register_buffer("causal_mask", mask, persistent=False)
 
@@ -212,15 +220,15 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=positive, default=32, help="keys kept per query and head (default: %(default)s)")
-    parser.add_argument("--steps", type=positive, default=600, help="of each training (default: %(default)s)")
+    parser.add_argument("--steps", type=positive, default=1200, help="of each training (default: %(default)s)")
     parser.add_argument("--context", type=positive, default=512, help="bytes in a row (default: %(default)s)")
-    parser.add_argument("--batch", type=positive, default=8, help="rows in a step (default: %(default)s)")
+    parser.add_argument("--batch", type=positive, default=4, help="rows in a step (default: %(default)s)")
     parser.add_argument("--width", type=positive, default=128, help="of the model (default: %(default)s)")
     parser.add_argument("--layers", type=positive, default=3, help="default: %(default)s")
     parser.add_argument("--heads", type=positive, default=4, help="default: %(default)s")
     parser.add_argument("--learning_rate", type=float, default=3e-3, help="the largest (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of weights and batches (default: %(default)s)")
-    parser.add_argument("--every", type=positive, default=50, help="steps between validations (default: %(default)s)")
+    parser.add_argument("--every", type=positive, default=100, help="steps between validations (default: %(default)s)")
     parser.add_argument("--validation_batches", type=positive, default=16, help="default: %(default)s")
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draws the losses (.png, .svg); needs matplotlib")

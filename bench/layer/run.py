@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import reports
 import torch
 from layer import peak_memory, timing, ways
-from layer.reference import reference
+from layer.reference import Reference, reference
 
+PASSES = ("forward", "forward + backward")
 # How many times as fast as full attention a pass is meant to be, by tokens and k, with 8 heads of 64.
 GOALS = {
     "forward": {(512, 64): 1.2, (1024, 64): 2, (1024, 128): 1.6, (4096, 128): 3, (16384, 128): 5},
@@ -131,70 +133,93 @@ def log(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def timed(
-    full: dict[str, ways.Way], selective: dict[str, ways.Way], case: Case, options: argparse.Namespace, backward: bool
-) -> dict[str, Any]:
-    """Checks all ways, then times them in turns. `full` attends to all keys, `selective` to the best."""
-    inputs = timing.Inputs.random(options.heads, case.tokens, options.size)
-    kind = "forward + backward" if backward else "forward"
-    gradient = inputs.grad_out if backward else None
-    calls: dict[str, Callable[[], object]] = {}
-    for group, top_k in ((full, None), (selective, case.top_k)):
-        if not group:
-            continue
-        right = reference(inputs.q, inputs.k, inputs.v, top_k, gradient)
-        for name, way in group.items():
-            right.check(NAMES[name], timing.call(way, inputs, backward=backward))
-            calls[name] = lambda way=way: timing.call(way, inputs, backward=backward)
-        del right
-    times = timing.seconds_in_turns(calls, options.rounds, options.seconds)
-    best = min((name for name in times if name != "ours"), key=lambda name: median(times[name]))
-    ratio = timing.Ratio.of(times[best], times["ours"])
-    log(f"{kind}, {case.tokens} tokens, k = {case.top_k}: {ratio.median:.2f} times as fast as {NAMES[best]}")
-    return {
-        "pass": kind,
-        "tokens": case.tokens,
-        "top_k": case.top_k,
-        "heads": options.heads,
-        "head_size": options.size,
-        "milliseconds": {name: reports.spread([1e3 * t for t in rounds]) for name, rounds in times.items()},
-        "against": best,
-        "ratio": vars(ratio),
-    }
+@dataclass(frozen=True)
+class Contest:
+    """A case with what its results are checked against; gradients are there if a pass needs them."""
+
+    case: Case
+    options: argparse.Namespace
+    inputs: timing.Inputs
+    full: Reference
+    selective: Reference
+
+    @classmethod
+    def prepare(cls, case: Case, options: argparse.Namespace) -> Contest:
+        """Takes its time: all scores in f64, once for all passes."""
+        log(f"{case.tokens} tokens, k = {case.top_k}: computing what is right")
+        inputs = timing.Inputs.random(options.heads, case.tokens, options.size)
+        gradient = inputs.grad_out if case in options.backward + options.paper else None
+
+        def right(top_k: int | None) -> Reference:
+            return reference(inputs.q, inputs.k, inputs.v, top_k, gradient)
+
+        return cls(case, options, inputs, right(None), right(case.top_k))
+
+    def against_full(self, backward: bool) -> dict[str, Any]:
+        """Full attention to all keys by torch, and ours."""
+        candidates = {"torch_fused": ways.torch_fused}
+        if self.case.tokens <= self.options.naive_limit:
+            candidates["torch_naive"] = ways.torch_naive
+        for name, way in candidates.items():
+            self.full.check(NAMES[name], timing.call(way, self.inputs, backward=backward))
+        row = self._time(candidates, backward)
+        return row | {"goal": GOALS[row["pass"]].get((self.case.tokens, self.case.top_k))}
+
+    def against_paper(self, backward: bool) -> dict[str, Any]:
+        """Top-k attention the paper's way, and ours."""
+        way = ways.paper(self.case.top_k)
+        # It chooses keys by scores in f32.
+        self.selective.check(NAMES["paper"], timing.call(way, self.inputs, backward=backward), exact_choice=False)
+        row = self._time({"paper": way}, backward)
+        return row | {"goal": PAPER_GOALS.get((row["pass"], self.case.tokens))}
+
+    def _time(self, candidates: dict[str, ways.Way], backward: bool) -> dict[str, Any]:
+        ours = ways.ours(self.case.top_k)
+        self.selective.check(NAMES["ours"], timing.call(ours, self.inputs, backward=backward))
+        calls: dict[str, Callable[[], object]] = {
+            name: partial(timing.call, way, self.inputs, backward=backward)
+            for name, way in (candidates | {"ours": ours}).items()
+        }
+        times = timing.seconds_in_turns(calls, self.options.rounds, self.options.seconds)
+        best = min(candidates, key=lambda name: median(times[name]))
+        ratio = timing.Ratio.of(times[best], times["ours"])
+        kind = PASSES[backward]
+        log(f"  {kind}: {1e3 * median(times['ours']):.2f} ms, {ratio.median:.2f} times as fast as {NAMES[best]}")
+        return {
+            "pass": kind,
+            "tokens": self.case.tokens,
+            "top_k": self.case.top_k,
+            "heads": self.options.heads,
+            "head_size": self.options.size,
+            "milliseconds": {name: reports.spread([1e3 * t for t in rounds]) for name, rounds in times.items()},
+            "against": best,
+            "ratio": vars(ratio),
+        }
+
+
+def peak_memory_of(case: Case, options: argparse.Namespace) -> dict[str, Any]:
+    """Of a forward and backward pass, ours and torch's fused one."""
+    heads, size = options.memory_heads, options.size
+    row: dict[str, Any] = {"tokens": case.tokens, "top_k": case.top_k, "heads": heads, "head_size": size}
+    for name in ("ours", "torch_fused"):
+        row[name] = peak_memory.measure(
+            name, tokens=case.tokens, heads=heads, size=size, top_k=case.top_k, threads=options.threads
+        )
+        log(f"peak memory, {NAMES[name]}, {case.tokens} tokens: {row[name]['bytes'] / 2**30:.3f} GiB")
+    return row | {"goal": MEMORY_GOALS.get((case.tokens, case.top_k))}
 
 
 def measure(options: argparse.Namespace, report: Report) -> None:
     """Fills the report, the quick parts first."""
-    for kind, cases in (("forward", options.forward), ("forward + backward", options.backward)):
-        for case in cases:
-            full: dict[str, ways.Way] = {"torch_fused": ways.torch_fused}
-            if case.tokens <= options.naive_limit:
-                full["torch_naive"] = ways.torch_naive
-            row = timed(full, {"ours": ways.ours(case.top_k)}, case, options, kind != "forward")
-            row["goal"] = GOALS[kind].get((case.tokens, case.top_k))
-            report.passes.append(row)
-    for case in options.memory:
-        row = {"tokens": case.tokens, "top_k": case.top_k, "heads": options.memory_heads, "head_size": options.size}
-        names = ["ours", "torch_fused"]
-        for name in names:
-            peak = peak_memory.measure(
-                name,
-                tokens=case.tokens,
-                heads=options.memory_heads,
-                size=options.size,
-                top_k=case.top_k,
-                threads=options.threads,
-            )
-            row[name] = peak
-            log(f"peak memory, {NAMES[name]}, {case.tokens} tokens: {peak['bytes'] / 2**30:.3f} GiB")
-        row["goal"] = MEMORY_GOALS.get((case.tokens, case.top_k))
-        report.memory.append(row)
-    for case in options.paper:
-        for backward in (False, True):
-            selective = {"paper": ways.paper(case.top_k), "ours": ways.ours(case.top_k)}
-            row = timed({}, selective, case, options, backward)
-            row["goal"] = PAPER_GOALS.get((row["pass"], case.tokens))
-            report.paper.append(row)
+    cases = {*options.forward, *options.backward, *options.paper}
+    for case in sorted(cases, key=lambda case: (case.tokens, case.top_k)):
+        contest = Contest.prepare(case, options)
+        for backward, wanted in enumerate((options.forward, options.backward)):
+            if case in wanted:
+                report.passes.append(contest.against_full(bool(backward)))
+        if case in options.paper:
+            report.paper += [contest.against_paper(backward) for backward in (False, True)]
+    report.memory += [peak_memory_of(case, options) for case in options.memory]
 
 
 def figure(number: float) -> str:
@@ -224,7 +249,8 @@ def markdown(report: Report) -> str:
         lines.append("")
 
     if report.passes:
-        speeds(report.passes, ["torch_fused", "torch_naive", "ours"])
+        in_order = sorted(report.passes, key=lambda row: (row["pass"], row["top_k"], row["tokens"]))
+        speeds(in_order, ["torch_fused", "torch_naive", "ours"])
     if report.paper:
         speeds(report.paper, ["paper", "ours"])
     if report.memory:
@@ -251,14 +277,15 @@ def main() -> None:
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     conditions = reports.conditions(options.threads, versions, command)
     report, started = Report(), time.monotonic()
-    interrupted = False
+    exit_code = 0
     try:
         measure(options, report)
     except KeyboardInterrupt:
-        interrupted = True
+        exit_code = 130
         log("interrupted: what follows is what was measured")
     except (ArithmeticError, RuntimeError) as error:
-        sys.exit(f"error: {error}")
+        exit_code = 1
+        log(f"error: {error}\nwhat follows was measured before")
     print(f"`{command}`  ")
     print(f"{conditions['date']}; {conditions['cpu']}, {options.threads} threads; torch {torch.__version__}, ", end="")
     print(f"Python {versions['python']}; {options.heads} heads of {options.size}, f32; ", end="")
@@ -266,8 +293,7 @@ def main() -> None:
     print(markdown(report), end="")
     if options.json is not None:
         reports.write_json(options.json, conditions | vars(report))
-    if interrupted:
-        sys.exit(130)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,25 @@ def test_one_key_less_in_a_row_is_noticed(inputs: timing.Inputs, right: Referenc
             right.check("it", Results(*values))
 
 
+def test_rows_in_doubt_are_left_out_only_where_the_choice_is_not_exact() -> None:
+    inputs = timing.Inputs.random(heads=1, tokens=40, size=16)
+    k = inputs.k.clone()
+    k[0, 0, 10:30] = k[0, 0, 10]  # every row scores these alike
+    right = reference(inputs.q, k, inputs.v, 8)
+    row = int(right.in_doubt[0, 0].nonzero()[0])
+    assert not right.in_doubt[0, 0, :8].any()  # rows that keep all they see
+    for where, in_doubt in ((row, True), (3, False)):
+        out = right.right.out.clone()
+        out[0, 0, where] += 1
+        with pytest.raises(ArithmeticError):
+            right.check("it", Results(out))
+        if in_doubt:
+            right.check("it", Results(out), exact_choice=False)
+        else:
+            with pytest.raises(ArithmeticError):
+                right.check("it", Results(out), exact_choice=False)
+
+
 def test_not_a_number_is_noticed(right: Reference) -> None:
     out = right.right.out.clone()
     out[0, 0, 3, 1] = torch.nan
