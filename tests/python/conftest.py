@@ -11,4 +11,4 @@ REPOSITORY = HERE.parents[1]
 BUILD = Path(os.environ.get("QWEN_INFER_BUILD_DIR", REPOSITORY / "build"))
 
 # HERE: the tests share dense_reference. The build comes first: an installed native module may be older.
-sys.path[:0] = [str(BUILD / "bin"), str(REPOSITORY / "python"), str(HERE)]
+sys.path[:0] = [str(BUILD / "bin"), str(REPOSITORY / "python"), str(REPOSITORY / "bench"), str(HERE)]
