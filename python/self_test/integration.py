@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import nn
@@ -99,24 +100,28 @@ def transformers_models() -> str:
         raise UnavailableError("not built: this package has no qwen_infer.hf")
     if importlib.util.find_spec("transformers") is None:
         raise UnavailableError('transformers is not installed: pip install ".[hf]"')
-    import qwen_infer.hf
     from transformers import AutoModelForCausalLM, Qwen2Config
+
+    import qwen_infer.hf
 
     qwen_infer.hf.register()
     torch.manual_seed(0)
-    config = Qwen2Config(
+    config = partial(
+        Qwen2Config,
         vocab_size=100,
         hidden_size=64,
         intermediate_size=96,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        initializer_range=0.3,  # sharp attention: the usual 0.02 makes it almost uniform
     )
-    full = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
+    # A configuration for each model: a model writes its attn_implementation into it.
+    full = AutoModelForCausalLM.from_config(config(), attn_implementation="sdpa").eval()
     tokens = torch.randint(100, (2, 40))
     off = {}
     for name in ("topk:k=1000", "topk:k=4"):
-        selective = AutoModelForCausalLM.from_config(config, attn_implementation=name).eval()
+        selective = AutoModelForCausalLM.from_config(config(), attn_implementation=name).eval()
         selective.load_state_dict(full.state_dict())
         with torch.no_grad():
             off[name] = (selective(tokens).logits - full(tokens).logits).abs().max().item()
