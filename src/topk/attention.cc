@@ -20,7 +20,7 @@ namespace {
 // Everything that a call allocates, in one block: laid out over null to learn its size, then over the memory.
 template <class Driver>
 struct Scratch {
-  Scratch(std::byte* base, const Call& call, int n_workers)
+  Scratch(std::byte* base, Call& call, int n_workers)
       : carver(base),
         visibilities(carver.Take<Visibility>(call.VisibilityCount())),
         statistics(carver.Take<Statistics>(n_workers)),
@@ -154,7 +154,7 @@ Status Attention(const AttentionInput& input, const TopKOptions& options, const 
 
 int64_t ScratchBytes(const AttentionInput& input, const TopKOptions& options, int n_workers) {
   const AttentionOutput none;
-  const Call call(input, options, none);
+  Call call(input, options, none);
   if (call.TileCount() == 0) return 0;
   const size_t bytes = Decode::Suits(call) ? Scratch<Decode>(nullptr, call, n_workers).carver.used()
                                            : Scratch<Prefill>(nullptr, call, n_workers).carver.used();

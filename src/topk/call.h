@@ -57,7 +57,9 @@ class Call {
         options(options),
         output(output),
         rule(ScoreRule::Of(input, options)),
-        group(input.n_head / input.n_head_kv) {}
+        group(input.n_head / input.n_head_kv),
+        keys_(input.k),
+        values_(input.v) {}
 
   const AttentionInput& input;
   const TopKOptions& options;
@@ -89,8 +91,11 @@ class Call {
   }
 
   // Keys and values of one batch and KV head; row j is view.Row(0, j, 0).
-  TensorView KeysOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.k, batch, head_kv); }
-  TensorView ValuesOf(int64_t batch, int64_t head_kv) const { return HeadOf(input.v, batch, head_kv); }
+  TensorView KeysOf(int64_t batch, int64_t head_kv) const { return HeadOf(keys_, batch, head_kv); }
+  TensorView ValuesOf(int64_t batch, int64_t head_kv) const { return HeadOf(values_, batch, head_kv); }
+  // From now on they are read from copies of K and V.
+  void ReadKeysFrom(const TensorView& copy) { keys_ = copy; }
+  void ReadValuesFrom(const TensorView& copy) { values_ = copy; }
   const float* QueryOf(const RowId& row) const {
     return reinterpret_cast<const float*>(input.q.Row(row.batch, row.query, row.head));
   }
@@ -168,6 +173,8 @@ class Call {
   int64_t MaskBatches() const { return HasMask() ? std::min(input.mask.n_batch, input.n_batch) : 1; }
   int64_t MaskHeads() const { return HasMask() ? std::min(input.mask.n_head, input.n_head) : 1; }
 
+  TensorView keys_;    // K or a copy
+  TensorView values_;  // V or a copy
   std::span<Visibility> visibilities_;
 };
 

@@ -8,6 +8,12 @@
 
 namespace topk {
 
+namespace {
+
+constexpr double kScoredPerKept = 2;  // keys that an integer scan leaves to be scored in f32, about
+
+}  // namespace
+
 struct Prefill::Worker {
   Workspace work;
   TilePart part;
@@ -17,9 +23,13 @@ struct Prefill::Worker {
   Gather gather;
 };
 
-Prefill::Prefill(Carver& carver, const Call& call, int n_workers)
-    : call_(call), workers_(carver.Take<Worker>(n_workers)) {
+Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), workers_(carver.Take<Worker>(n_workers)) {
   if (IntegerScan::Suits(call)) keys_.emplace(carver, call, n_workers);
+  if (keys_) {
+    const AttentionInput& in = call.input;
+    if (HeadMajorCopy::Pays(call, in.k, in.d_k, kScoredPerKept)) copied_k_.emplace(carver, call, in.k, in.d_k);
+    if (HeadMajorCopy::Pays(call, in.v, in.d_v, 1)) copied_v_.emplace(carver, call, in.v, in.d_v);
+  }
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
@@ -57,6 +67,8 @@ void Prefill::PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
   if (keys_ && !call_.AnySuitsInt8()) keys_.reset();
   if (keys_) {
+    if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
+    if (copied_v_) call_.ReadValuesFrom(copied_v_->Run(executor));
     struct Heads {
       const Prefill& prefill;
       const QuantizedKeys& keys;

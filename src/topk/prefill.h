@@ -7,6 +7,7 @@
 
 #include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/head_major.h"
 #include "topk/parallel.h"
 #include "topk/quantized_keys.h"
 
@@ -16,7 +17,7 @@ namespace topk {
 // statistics[worker].
 class Prefill {
  public:
-  Prefill(Carver& carver, const Call& call, int n_workers);
+  Prefill(Carver& carver, Call& call, int n_workers);
   void Run(const Executor& executor, Statistics* statistics);
 
  private:
@@ -24,8 +25,11 @@ class Prefill {
   void PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const;
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
-  const Call& call_;
+  Call& call_;
   std::optional<QuantizedKeys> keys_;  // if the call may be scanned in integers
+  // Then, if they pay:
+  std::optional<HeadMajorCopy> copied_k_;
+  std::optional<HeadMajorCopy> copied_v_;
   Worker* workers_;
 };
 

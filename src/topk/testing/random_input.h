@@ -53,6 +53,7 @@ class RandomTensor {
   void Set(int64_t batch, int64_t token, int64_t head, int64_t i, float x);
   const TensorView& view() const { return view_; }
   std::vector<uint8_t>& bytes() { return bytes_; }
+  const std::vector<uint8_t>& bytes() const { return bytes_; }
 
  private:
   uint8_t* Row(int64_t batch, int64_t token, int64_t head);
