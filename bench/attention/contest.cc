@@ -42,7 +42,8 @@ void Contest::AddStock(const CpuBackend& cpu, Method method) {
   contestants_.push_back({method, [stock](size_t copy) { stock->Run(copy); }, stock->output(), {}});
 }
 
-void Contest::AddOurs(Method method, const topk::TopKOptions& options, const topk::Executor& executor) {
+void Contest::AddOurs(Method method, const topk::TopKOptions& options, topk::Executor executor) {
+  executor.scratch = &scratch_.emplace_back();  // kept from call to call, as the backend of a model keeps it
   const auto run = [this, options, executor](size_t copy) {
     RunAttention(inputs_[copy], options, output_.data(), nullptr, executor);
   };

@@ -2,6 +2,7 @@
 #ifndef QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
 #define QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,12 +34,13 @@ class Contest {
 
  private:
   void AddStock(const CpuBackend& cpu, Method method);
-  void AddOurs(Method method, const topk::TopKOptions& options, const topk::Executor& executor);
+  void AddOurs(Method method, const topk::TopKOptions& options, topk::Executor executor);
 
   Problem problem_;
   std::vector<std::unique_ptr<StockAttention>> stock_;
   std::vector<topk::AttentionInput> inputs_;
-  std::vector<float> output_;  // of our methods, in turn
+  std::vector<float> output_;                // of our methods, in turn
+  std::deque<topk::ScratchMemory> scratch_;  // of each of ours
   std::vector<Contestant> contestants_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "topk/scratch.h"
+
 namespace topk {
 
 // Runs task(state, index, worker) once for every index in [0, count) and returns when all are done. `worker` is in
@@ -16,6 +18,9 @@ struct Executor {
   ParallelFor parallel_for = nullptr;
   void* context = nullptr;
   int n_workers = 1;
+  // Where calls take their scratch from, which they leave there: null, or memory of the caller that no other call uses
+  // at the same time. Null: each call allocates its own and frees it.
+  ScratchMemory* scratch = nullptr;
 };
 
 // All tasks on the calling thread.

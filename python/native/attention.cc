@@ -116,6 +116,14 @@ nb::ndarray<nb::array_api, T, nb::ndim<1>> PaddedArrayOf(topk::UninitializedVect
   return ArrayOf(std::move(values));
 }
 
+// Each thread that calls keeps its scratch for its next call, in which it would otherwise be mapped anew.
+topk::Executor ExecutorOf(int n_threads) {
+  thread_local topk::ScratchMemory scratch;
+  topk::Executor executor = PoolExecutor(n_threads);
+  executor.scratch = &scratch;
+  return executor;
+}
+
 nb::tuple Attention(const InputArray& q, const InputArray& k, const InputArray& v, const OutputArray& out,
                     const std::optional<InputArray>& mask, bool causal, float scale, const std::string& activation,
                     float dropout_p, uint64_t seed, float softcap, const nb::dict& options, int n_threads, bool select,
@@ -126,7 +134,7 @@ nb::tuple Attention(const InputArray& q, const InputArray& k, const InputArray& 
   input.causal = causal;
   CheckLike("out", Shape(out), Shape(q), input.d_v);
   const topk::TopKOptions parsed = OptionsOf(options);
-  const topk::Executor executor = PoolExecutor(n_threads);
+  const topk::Executor executor = ExecutorOf(n_threads);
   topk::Selection selection;
   topk::Statistics statistics;
   topk::Status status;
@@ -181,7 +189,7 @@ void AttentionBackward(const InputArray& q, const InputArray& k, const InputArra
   topk::Status status;
   {
     const nb::gil_scoped_release release;
-    status = topk::AttentionBackward(input, {}, selection, ViewOf("d_out", d_out), gradients, PoolExecutor(n_threads));
+    status = topk::AttentionBackward(input, {}, selection, ViewOf("d_out", d_out), gradients, ExecutorOf(n_threads));
   }
   ThrowUnlessOk(status);
 }

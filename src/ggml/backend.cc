@@ -30,6 +30,7 @@ struct BackendContext {
   int n_threads = 0;  // below 1: all of the machine's
   ggml_abort_callback abort_callback = nullptr;
   void* abort_callback_data = nullptr;
+  topk::ScratchMemory scratch;  // kept from one operation to the next
 };
 
 BackendContext& ContextOf(ggml_backend_t backend) { return *static_cast<BackendContext*>(backend->context); }
@@ -71,10 +72,11 @@ ggml_status Fail(const std::string& message, ggml_status status = GGML_STATUS_FA
   return status;
 }
 
-ggml_status ComputeGraph(const BackendContext& context, ggml_cgraph* graph) {
+ggml_status ComputeGraph(BackendContext& context, ggml_cgraph* graph) {
   State& state = State::Instance();
   const std::shared_ptr<const Settings> settings = state.settings();
-  const topk::Executor executor = topk::OpenMpExecutor(context.n_threads);
+  topk::Executor executor = topk::OpenMpExecutor(context.n_threads);
+  executor.scratch = &context.scratch;
   const int n_nodes = ggml_graph_n_nodes(graph);
   for (int i = 0; i < n_nodes; ++i) {
     const ggml_tensor& node = *ggml_graph_node(graph, i);

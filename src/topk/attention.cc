@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/decode.h"
 #include "topk/prefill.h"
 #include "topk/validate.h"
@@ -98,9 +98,10 @@ void CloseUpSelection(std::span<const int64_t> counts, Selection& selection) {
 template <class Driver>
 Status Run(Call& call, const Executor& executor, Statistics& total) {
   const size_t bytes = Scratch<Driver>(nullptr, call, executor.n_workers).carver.used();
-  Arena arena;
-  if (!arena.Allocate(bytes)) return OutOfMemory("bytes of scratch", static_cast<int64_t>(bytes));
-  Scratch<Driver> scratch(arena.base(), call, executor.n_workers);
+  ScratchMemory own;
+  ScratchMemory& memory = executor.scratch != nullptr ? *executor.scratch : own;
+  if (!memory.Reserve(bytes)) return OutOfMemory("bytes of scratch", static_cast<int64_t>(bytes));
+  Scratch<Driver> scratch(memory.data(), call, executor.n_workers);
   call.SetVisibilities({scratch.visibilities, static_cast<size_t>(call.VisibilityCount())});
   FindVisibilities(call, executor);
   if (Status status = CheckBudget(call, scratch.visibilities); !status.ok()) return status;

@@ -4,8 +4,8 @@
 #ifndef TOPK_SRC_DECODE_H_
 #define TOPK_SRC_DECODE_H_
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/int8_tile.h"
 #include "topk/parallel.h"
 #include "topk/tile.h"

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/select/candidates.h"
 #include "topk/tile.h"
 

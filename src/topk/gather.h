@@ -10,8 +10,8 @@
 #include <cstdint>
 #include <span>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/tile.h"
 #include "topk/visibility/visible_keys.h"
 

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/parallel.h"
 #include "topk/tensor.h"
 

@@ -41,9 +41,9 @@ TEST_P(HeadMajorTest, CopyHasTheRowsOfEachHeadSideBySide) {
 
   Carver size(nullptr);
   HeadMajorCopy(size, call, in.k, in.d_k);
-  Arena arena;
-  ASSERT_TRUE(arena.Allocate(size.used()));
-  Carver carver(arena.base());
+  ScratchMemory memory;
+  ASSERT_TRUE(memory.Reserve(size.used()));
+  Carver carver(memory.data());
   const TensorView copy = HeadMajorCopy(carver, call, in.k, in.d_k).Run(OpenMpExecutor(2));
 
   const int64_t row_bytes = RowBytes(in.k.type, in.d_k);
@@ -69,15 +69,15 @@ TEST_P(HeadMajorTest, OutputsAreThoseWithoutCopies) {
   // The same numbers in a layout that is not copied.
   const AttentionOutput none;
   const Call call(problem.input, options, none);
-  Arena arena_k;
-  Arena arena_v;
+  ScratchMemory memory_k;
+  ScratchMemory memory_v;
   AttentionInput side_by_side = problem.input;
-  for (const auto& [arena, view, d] : {std::tuple(&arena_k, &side_by_side.k, problem.input.d_k),
-                                       std::tuple(&arena_v, &side_by_side.v, problem.input.d_v)}) {
+  for (const auto& [memory, view, d] : {std::tuple(&memory_k, &side_by_side.k, problem.input.d_k),
+                                        std::tuple(&memory_v, &side_by_side.v, problem.input.d_v)}) {
     Carver size(nullptr);
     HeadMajorCopy(size, call, *view, d);
-    ASSERT_TRUE(arena->Allocate(size.used()));
-    Carver carver(arena->base());
+    ASSERT_TRUE(memory->Reserve(size.used()));
+    Carver carver(memory->data());
     *view = HeadMajorCopy(carver, call, *view, d).Run(SerialExecutor());
   }
   const AttentionInput& in = problem.input;

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/scan/scan_integers.h"
 #include "topk/scan/scan_q8.h"
 #include "topk/survivors.h"

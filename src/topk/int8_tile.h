@@ -7,8 +7,8 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/int8_segment.h"
 #include "topk/key_ranges.h"
 #include "topk/q8_tile_rows.h"

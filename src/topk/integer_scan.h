@@ -17,8 +17,8 @@
 #include <optional>
 #include <span>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/quantized_keys.h"
 #include "topk/scan/scan_integers.h"
 #include "topk/survivors.h"

@@ -6,8 +6,8 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/int8_tile.h"
 #include "topk/tile.h"
 

@@ -5,8 +5,8 @@
 
 #include <optional>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/head_major.h"
 #include "topk/parallel.h"
 #include "topk/quantized_keys.h"

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/int8_segment.h"
 #include "topk/key_ranges.h"
 #include "topk/tile.h"

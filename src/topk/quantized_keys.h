@@ -7,8 +7,8 @@
 #include <optional>
 #include <span>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/parallel.h"
 #include "topk/quantize/quantize.h"
 

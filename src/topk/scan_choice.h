@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "topk/arena.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/integer_scan.h"
 #include "topk/quantized_keys.h"
 

@@ -36,8 +36,8 @@ class Head {
     for (int64_t i = 0; i < call_.VisibilityCount(); ++i) call_.FindVisibilityAt(i);
     Carver measure(nullptr);
     const Parts size(measure, call_);
-    if (!arena_.Allocate(measure.used())) throw std::bad_alloc();
-    Carver carver(arena_.base());
+    if (!memory_.Reserve(measure.used())) throw std::bad_alloc();
+    Carver carver(memory_.data());
     parts_ = std::make_unique<Parts>(carver, call_);
     parts_->keys.FindTransform(0, 0);
   }
@@ -69,7 +69,7 @@ class Head {
   TopKOptions options_;
   Call call_;
   std::vector<Visibility> visibilities_;
-  Arena arena_;
+  ScratchMemory memory_;
   std::unique_ptr<Parts> parts_;
 };
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <limits>
 #include <memory>
@@ -115,6 +117,54 @@ TEST(ScratchTest, GrowsByALittlePerQuery) {
   const RandomProblem few(Prefill(200, 2000), 1);
   const RandomProblem many(Prefill(2000, 2000), 1);
   EXPECT_LE(MeasuredBytes(many, options) - MeasuredBytes(few, options), 1800 * 64);
+}
+
+TEST(ScratchTest, MemoryOfTheCallerIsUsedAgain) {
+  ScratchMemory memory;
+  Executor executor = SerialExecutor();
+  executor.scratch = &memory;
+  const RandomProblem problem(Prefill(300, 5000), 1);
+  const TopKOptions options{.k = 32};
+  OutputTensor out(problem.input);
+  ASSERT_TRUE(Attention(problem.input, options, {out.view()}, executor).ok());
+  const std::vector<float> first = out.numbers;
+  EXPECT_GE(memory.size(), static_cast<size_t>(ScratchBytes(problem.input, options, 1)));
+
+  std::fill_n(memory.data(), memory.size(), std::byte{0xAB});
+  const int64_t before = allocated_bytes;
+  ASSERT_TRUE(Attention(problem.input, options, {out.view()}, executor).ok());
+  EXPECT_EQ(allocated_bytes, before);
+  EXPECT_EQ(out.numbers, first);
+}
+
+TEST(ScratchTest, MemoryOfTheCallerDoesNotStayLargeForSmallCalls) {
+  ScratchMemory memory;
+  ASSERT_TRUE(memory.Reserve(100));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(memory.data()) % kCacheLineBytes, 0U);
+  ASSERT_TRUE(memory.Reserve(100 << 20));
+  ASSERT_TRUE(memory.Reserve(50 << 20));
+  EXPECT_EQ(memory.size(), size_t{100} << 20);
+  ASSERT_TRUE(memory.Reserve(1 << 20));
+  EXPECT_EQ(memory.size(), size_t{1} << 20);
+  ASSERT_TRUE(memory.Reserve(100));
+  EXPECT_EQ(memory.size(), size_t{1} << 20);
+  memory.Release();
+  EXPECT_EQ(memory.data(), nullptr);
+  EXPECT_EQ(memory.size(), 0U);
+}
+
+TEST(ScratchTest, MemoryThatCannotBeHadIsAnErrorAndTheNextCallWorks) {
+  ScratchMemory memory;
+  Executor executor = SerialExecutor();
+  executor.scratch = &memory;
+  const RandomProblem problem(Prefill(5, 100), 1);
+  OutputTensor out(problem.input);
+  allocations_left = 0;
+  const Status status = Attention(problem.input, {.k = 7}, {out.view()}, executor);
+  allocations_left = kUnlimited;
+  EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
+  EXPECT_EQ(memory.size(), 0U);
+  EXPECT_TRUE(Attention(problem.input, {.k = 7}, {out.view()}, executor).ok());
 }
 
 TEST(ScratchTest, OfDecodeIsBoundedWhateverTheContext) {

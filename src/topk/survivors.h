@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "topk/arena.h"
+#include "topk/carver.h"
 #include "topk/tile.h"
 
 namespace topk {

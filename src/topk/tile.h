@@ -7,9 +7,9 @@
 #include <limits>
 #include <span>
 
-#include "topk/arena.h"
 #include "topk/attend/attend.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/select/candidates.h"
 
 namespace topk {

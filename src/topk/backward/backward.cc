@@ -9,11 +9,11 @@
 #include <span>
 #include <type_traits>
 
-#include "topk/arena.h"
 #include "topk/attend/attend.h"
 #include "topk/backward/arguments.h"
 #include "topk/backward/gradients.h"
 #include "topk/call.h"
+#include "topk/carver.h"
 #include "topk/dropout/dropout.h"
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
@@ -424,9 +424,10 @@ Status AttentionBackward(const AttentionInput& input, const TopKOptions& options
   const Extent extent = Extent::Of(call, selection);
   Carver size(nullptr);
   Backward(size, call, selection, d_out, gradients, extent, executor.n_workers);
-  Arena arena;
-  if (!arena.Allocate(size.used())) return OutOfMemory("bytes of scratch", static_cast<int64_t>(size.used()));
-  Carver carver(arena.base());
+  ScratchMemory own;
+  ScratchMemory& memory = executor.scratch != nullptr ? *executor.scratch : own;
+  if (!memory.Reserve(size.used())) return OutOfMemory("bytes of scratch", static_cast<int64_t>(size.used()));
+  Carver carver(memory.data());
   Backward backward(carver, call, selection, d_out, gradients, extent, executor.n_workers);
   if (const int64_t row = backward.CheckKeys(executor); row >= 0) return InvalidKeys(selection, row, input.n_key);
   backward.Run(executor);

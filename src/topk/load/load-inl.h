@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "topk/arena.h"
+#include "topk/carver.h"
 #include "topk/load/pack.h"
 #include "topk/numeric.h"
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "topk/arena.h"
+#include "topk/carver.h"
 #include "topk/load/pack.h"
 #include "topk/select/candidates.h"
 #include "topk/testing/aligned_array.h"

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "topk/arena.h"
+#include "topk/carver.h"
 #include "topk/attention.h"
 
 namespace topk {

@@ -15,11 +15,11 @@ namespace topk {
 namespace {
 
 TEST(VisibleKeysTest, StreamsEveryVisibleKeyInOrder) {
-  Arena arena;
+  ScratchMemory memory;
   Carver size(nullptr);
   VisibleKeysScratch::Take(size);
-  ASSERT_TRUE(arena.Allocate(size.used()));
-  Carver carver(arena.base());
+  ASSERT_TRUE(memory.Reserve(size.used()));
+  Carver carver(memory.data());
   const VisibleKeysScratch scratch = VisibleKeysScratch::Take(carver);
   std::mt19937 random(1);
   for (const char* target : SimdTargets()) {
