@@ -209,7 +209,7 @@ void BindSession(nb::module_& module) {
       .def(
           "start",
           [](std::shared_ptr<SharedSession> session, const std::string& prompt, const GenerateOptions& options) {
-            return std::make_unique<SharedGeneration>(std::move(session), prompt, options);
+            return std::make_shared<SharedGeneration>(std::move(session), prompt, options);
           },
           nb::arg("prompt"), nb::arg("options"))
       .def(
