@@ -277,6 +277,11 @@ class Qwen3Inference:
         """Most tokens of a prompt and its answer together."""
         return self._open().context_length
 
+    @property
+    def has_chat_template(self) -> bool:
+        """Whether `chat` works with this model."""
+        return self._model_open().has_chat_template
+
     # ---- top-k attention ----
 
     def get_top_k_attention_stats(self) -> dict[str, Any]:
