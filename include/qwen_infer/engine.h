@@ -9,8 +9,8 @@
 //   });
 //
 // Errors are exceptions: std::invalid_argument for a bad value, FileError for a file that is missing, damaged or of
-// another model, std::runtime_error for all else. Each message names the value and what to do. After an exception, and
-// after an interruption, a session goes on with what it held before the call.
+// another model, std::runtime_error for all else. Each message names the value and what to do. A session stays usable
+// after an exception and after an interruption, and whatever it then holds is right.
 //
 // A model may be used from several threads, a session from one at a time. Needs libllama, and ggml's CPU module beside
 // it.

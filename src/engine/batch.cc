@@ -17,14 +17,14 @@ namespace {
 class ParallelAnswers {
  public:
   ParallelAnswers(const Model& model, const GenerateOptions& options, std::span<const std::vector<Token>> prompts,
-                  Context& context, size_t n_sequence, int64_t context_length)
+                  Context& context, int32_t n_sequence, int64_t context_length)
       : model_(model),
         options_(options),
         prompts_(prompts),
         context_(context),
         context_length_(context_length),
         results_(prompts.size()) {
-    for (size_t i = 0; i < n_sequence; ++i) sequences_.push_back({.index = static_cast<int32_t>(i)});
+    for (int32_t i = 0; i < n_sequence; ++i) sequences_.push_back({.index = i});
   }
 
   std::vector<GenerationResult> Run() {
@@ -139,9 +139,9 @@ std::vector<GenerationResult> Session::GenerateBatch(std::span<const std::string
     longest = std::max(longest, tokens.back().size());
   }
   if (tokens.empty()) return {};
-  const size_t n_sequence = std::min(tokens.size(), kMaxParallel);
+  const auto n_sequence = static_cast<int32_t>(std::min(tokens.size(), kMaxParallel));
   const int64_t n_ctx = std::min(static_cast<int64_t>(longest) + options.max_new_tokens, impl_->options.context_length);
-  Context context(impl_->model, impl_->OtherContext(n_ctx, static_cast<int32_t>(n_sequence), impl_->context.n_batch()),
+  Context context(impl_->model, impl_->OtherContext(n_ctx, n_sequence, impl_->context.n_batch(), n_sequence),
                   impl_->is_interrupted);
   return ParallelAnswers(*impl_->model, options, tokens, context, n_sequence, n_ctx).Run();
 }

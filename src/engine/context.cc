@@ -61,6 +61,7 @@ Context::Context(std::shared_ptr<Model> model, const ContextOptions& options,
   params.n_seq_max = static_cast<uint32_t>(options.n_sequence);
   params.n_batch = static_cast<uint32_t>(options.n_batch);
   params.n_ubatch = params.n_batch;
+  params.n_outputs_max = static_cast<uint32_t>(options.n_outputs);
   params.n_threads = options.n_threads;
   params.n_threads_batch = options.n_threads;
   params.type_k = TypeOfCache(options.cache_type);
@@ -92,13 +93,15 @@ bool Context::Decode(Batch& batch) {
   interrupted_ = false;
   if (IsInterrupted()) return false;
   ForgetErrors();
+  TopKContexts* top_k = model_->impl().top_k.get();
+  if (top_k != nullptr) top_k->ForgetError();
   const int32_t code = llama_decode(context_.get(), batch.View());
   llama_synchronize(context_.get());
   if (interrupted_ || code == kAborted) return false;
   if (code == 0) return true;
-  std::string reason;
-  if (const Model::Impl& impl = model_->impl(); impl.top_k != nullptr) reason = impl.top_k->LastError();
-  if (!reason.empty()) throw std::runtime_error("top-k attention: " + reason);
+  if (const std::string reason = top_k == nullptr ? "" : top_k->LastError(); !reason.empty()) {
+    throw std::runtime_error("top-k attention: " + reason);
+  }
   throw std::runtime_error(WithErrors("llama.cpp could not compute (code " + std::to_string(code) + ")"));
 }
 

@@ -19,6 +19,7 @@ struct ContextOptions {
   int64_t n_ctx = 0;       // tokens of a sequence
   int32_t n_sequence = 1;  // each with a cache of its own
   int32_t n_batch = 512;   // tokens that are computed at once
+  int32_t n_outputs = 1;   // those of them whose logits are wanted; each takes the memory of a row of the vocabulary
   CacheType cache_type = CacheType::kF16;
   int n_threads = 1;
 };

@@ -180,10 +180,10 @@ bool Model::has_top_k_attention() const { return impl_->top_k != nullptr; }
 
 std::string Model::attention() const { return FormatSettings(impl_->TopK().settings()); }
 
-void Model::SetAttention(std::string_view text) {
-  Settings settings = impl_->TopK().settings();
-  ThrowUnless(ParseSettings(text, settings));
-  ThrowUnless(impl_->TopK().SetSettings(settings));
+void Model::SetAttention(std::string_view settings) {
+  Settings changed = impl_->TopK().settings();
+  ThrowUnless(ParseSettings(settings, changed));
+  ThrowUnless(impl_->TopK().SetSettings(changed));
 }
 
 std::vector<LayerStatistics> Model::AttentionStatistics() const { return impl_->TopK().GetStatistics(); }

@@ -86,7 +86,7 @@ PerplexityResult Session::Perplexity(std::string_view text, const PerplexityOpti
                                 " tokens: perplexity needs 2, one to predict the other from");
   }
   const size_t size = std::min(tokens.size(), static_cast<size_t>(window));
-  Context context(impl_->model, impl_->OtherContext(static_cast<int64_t>(size), 1, kTokensAtOnce),
+  Context context(impl_->model, impl_->OtherContext(static_cast<int64_t>(size), 1, kTokensAtOnce, kTokensAtOnce),
                   impl_->is_interrupted);
   Scorer scorer(context, tokens, impl_->options.n_threads);
   double sum = 0;

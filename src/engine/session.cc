@@ -51,13 +51,15 @@ CacheType ParseCacheType(std::string_view name) {
 Session::Impl::Impl(std::shared_ptr<Model> its_model, const SessionOptions& its_options)
     : model(std::move(its_model)),
       options(WithDefaults(*model, its_options)),
-      context(model, OtherContext(options.context_length, 1, ContextOptions().n_batch),
+      context(model, OtherContext(options.context_length, 1, ContextOptions().n_batch, 1),
               [this] { return is_interrupted != nullptr && is_interrupted(); }) {}
 
-ContextOptions Session::Impl::OtherContext(int64_t n_ctx, int32_t n_sequence, int32_t n_batch) const {
+ContextOptions Session::Impl::OtherContext(int64_t n_ctx, int32_t n_sequence, int32_t n_batch,
+                                           int32_t n_outputs) const {
   return {.n_ctx = (n_ctx + kContextStep - 1) / kContextStep * kContextStep,
           .n_sequence = n_sequence,
           .n_batch = n_batch,
+          .n_outputs = n_outputs,
           .cache_type = options.cache_type,
           .n_threads = options.n_threads};
 }

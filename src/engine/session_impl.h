@@ -27,7 +27,7 @@ class Session::Impl {
   void Clear();
 
   // Of a context beside the session's.
-  ContextOptions OtherContext(int64_t n_ctx, int32_t n_sequence, int32_t n_batch) const;
+  ContextOptions OtherContext(int64_t n_ctx, int32_t n_sequence, int32_t n_batch, int32_t n_outputs) const;
 
   std::shared_ptr<Model> model;
   SessionOptions options;  // with the defaults filled in

@@ -112,6 +112,8 @@ void TopKContexts::ResetStatistics() { state_->statistics().Reset(); }
 
 std::string TopKContexts::LastError() const { return state_->last_error(); }
 
+void TopKContexts::ForgetError() { state_->set_last_error(""); }
+
 nlohmann::ordered_json TopKContexts::StatisticsJson() const {
   return qwen_infer::StatisticsJson(settings(), GetStatistics());
 }

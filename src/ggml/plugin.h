@@ -59,7 +59,9 @@ class TopKContexts {
   Settings settings() const;
   std::vector<LayerStatistics> GetStatistics() const;
   void ResetStatistics();
+  // Since ForgetError; empty if none.
   std::string LastError() const;
+  void ForgetError();
   nlohmann::ordered_json StatisticsJson() const;
 
  private:

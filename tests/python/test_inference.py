@@ -295,6 +295,15 @@ def test_each_object_has_its_own_budget_which_may_change(
 
 
 @model
+def test_budget_that_covers_everything_is_an_error_on_request(fresh: Qwen3Inference) -> None:
+    fresh.set_top_k_attention(f"fallback=off,k={K}")
+    with pytest.raises(RuntimeError, match="top-k attention: layer 0: .*fallback"):
+        fresh.generate(CODE, **GREEDY)
+    fresh.set_top_k_attention("fallback=on")
+    assert fresh.generate(CODE, **GREEDY)
+
+
+@model
 def test_perplexity_is_that_of_llama_cpp(
     full: Qwen3Inference, qwen_infer: Path, model_path: Path, long_text: str, long_text_file: Path
 ) -> None:
