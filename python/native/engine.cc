@@ -180,7 +180,7 @@ void BindModel(nb::module_& module) {
 }
 
 void BindSession(nb::module_& module) {
-  nb::class_<GenerateOptions>(module, "GenerateOptions");
+  [[maybe_unused]] const nb::class_<GenerateOptions> options(module, "GenerateOptions");
   module.def("generate_options", MakeOptions, nb::arg("max_new_tokens"), nb::arg("temperature"), nb::arg("top_p"),
              nb::arg("top_k"), nb::arg("min_p"), nb::arg("repetition_penalty"), nb::arg("stop"),
              nb::arg("seed").none());

@@ -48,6 +48,8 @@ class ListedDevice {
 
   ListedDevice(const ListedDevice&) = delete;
   ListedDevice& operator=(const ListedDevice&) = delete;
+  ListedDevice(ListedDevice&&) = delete;
+  ListedDevice& operator=(ListedDevice&&) = delete;
 
  private:
   bool was_listed_;
