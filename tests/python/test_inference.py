@@ -297,7 +297,7 @@ def test_each_object_has_its_own_budget_which_may_change(
 @model
 def test_budget_that_covers_everything_is_an_error_on_request(fresh: Qwen3Inference) -> None:
     fresh.set_top_k_attention(f"fallback=off,k={K}")
-    with pytest.raises(RuntimeError, match="top-k attention: layer 0: .*fallback"):
+    with pytest.raises(RuntimeError, match=r"top-k attention: layer 0: .*fallback"):
         fresh.generate(CODE, **GREEDY)
     fresh.set_top_k_attention("fallback=on")
     assert fresh.generate(CODE, **GREEDY)
