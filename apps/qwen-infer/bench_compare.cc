@@ -9,6 +9,7 @@
 #include "end_to_end/options.h"
 #include "end_to_end/report.h"
 #include "end_to_end/run.h"
+#include "engine/backends.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"

@@ -2,15 +2,14 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "atomic_file.h"
+#include "engine/backends.h"
+#include "engine/model_file.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -44,20 +43,6 @@ bool WriteReport() {
 // Tools that fail early return or exit while llama.cpp's log thread still has their last messages, the error among
 // them.
 void FlushLog() { common_log_flush(common_log_main()); }
-
-// Why a file that llama.cpp could not load is no model, as far as that can be seen from outside.
-std::string WhyNoModel(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return "there is no such file";
-  if (std::filesystem::is_directory(path, error)) return "it is a directory";
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return "it cannot be read";
-  constexpr std::string_view kMagic = "GGUF";
-  std::string start(kMagic.size(), '\0');
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start == kMagic ? "the file is damaged, or llama.cpp does not know its kind; its own messages tell more"
-                         : "it is not a GGUF file";
-}
 
 void AtExit() {
   FlushLog();
@@ -122,11 +107,6 @@ int RefuseUsage(const Tool& tool, const topk::Status& status) {
 const RunDescription& CurrentRun() { return g_run; }
 
 void PrintError(std::string_view message) { std::cerr << "error: " << message << "\n"; }
-
-void ForgetPluginFile() {
-  const char* path = std::getenv("GGML_BACKEND_PATH");
-  if (path != nullptr && std::filesystem::path(path).filename() == "libggml-topk.so") unsetenv("GGML_BACKEND_PATH");
-}
 
 void SayWhyItFailed() {
   if (const std::string reason = LastError(); !reason.empty()) return PrintError("top-k attention: " + reason);

@@ -51,10 +51,6 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
 // The run that RunTool has begun, for its reports.
 const RunDescription& CurrentRun();
 
-// Unsets GGML_BACKEND_PATH if it names the plugin: the one that is linked into this program takes its place. Before
-// llama.cpp loads its backends.
-void ForgetPluginFile();
-
 // The last word of a run that failed, where it is known: the reason may have gone by far above, or into a log that the
 // tool has silenced.
 void SayWhyItFailed();

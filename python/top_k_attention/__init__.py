@@ -10,8 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from top_k_attention.config import TopKAttentionConfig, budget_for
-from top_k_attention.function import top_k_attention, top_k_feed_forward
+from top_k_attention.source_tree import make_importable
+
+make_importable("_topk")
+
+from top_k_attention.config import TopKAttentionConfig, budget_for  # noqa: E402 - needs the native module
+from top_k_attention.function import top_k_attention, top_k_feed_forward  # noqa: E402
 
 if TYPE_CHECKING:
     from top_k_attention.layer import TopKAttention, create_top_k_attention_layer

@@ -1,11 +1,13 @@
 #include "atomic_file.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <system_error>
 
 namespace qwen_infer {
@@ -41,6 +43,14 @@ topk::Status WriteAndSync(const fs::path& path, std::string_view content, const 
   return error == 0 ? topk::Status() : CannotWrite(shown, std::strerror(error));
 }
 
+topk::Status Sync(const fs::path& path, const std::string& shown) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return CannotWrite(shown, std::strerror(errno));
+  const int error = ::fsync(file) == 0 || CannotBeSynced(errno) ? 0 : errno;
+  ::close(file);
+  return error == 0 ? topk::Status() : CannotWrite(shown, std::strerror(error));
+}
+
 // The file that `path` stands for: links are followed, also to a file that does not exist yet.
 fs::path Target(fs::path path) {
   constexpr int kMaxLinks = 40;  // as many as Linux follows
@@ -51,20 +61,35 @@ fs::path Target(fs::path path) {
   return path;
 }
 
-}  // namespace
-
-topk::Status WriteFileAtomically(const std::string& path, std::string_view content) {
-  if (IsSpecialFile(path)) return WriteAndSync(path, content, path);
+// Has `write` make a temporary file and puts that in the place of `path`.
+topk::Status Replace(const std::string& path, const std::function<topk::Status(const fs::path&)>& write) {
   const fs::path target = Target(path);
-  const fs::path temporary = TemporaryPath(target);
-  topk::Status status = WriteAndSync(temporary, content, path);
   std::error_code error;
+  if (fs::is_directory(target, error)) return CannotWrite(path, "it is a directory");
+  const fs::path temporary = TemporaryPath(target);
+  topk::Status status = write(temporary);
   if (status.ok()) {
     fs::rename(temporary, target, error);
     if (error) status = CannotWrite(path, error.message().c_str());
   }
   if (!status.ok()) fs::remove(temporary, error);
   return status;
+}
+
+}  // namespace
+
+topk::Status WriteFileAtomically(const std::string& path, std::string_view content) {
+  if (IsSpecialFile(path)) return WriteAndSync(path, content, path);
+  return Replace(path, [&](const fs::path& temporary) { return WriteAndSync(temporary, content, path); });
+}
+
+topk::Status ReplaceFileAtomically(const std::string& path,
+                                   const std::function<topk::Status(const std::string& temporary)>& write) {
+  if (IsSpecialFile(path)) return CannotWrite(path, "it is no regular file");
+  return Replace(path, [&](const fs::path& temporary) {
+    const topk::Status status = write(temporary.string());
+    return status.ok() ? Sync(temporary, path) : status;
+  });
 }
 
 topk::Status CheckWritable(const std::string& path) {

@@ -27,6 +27,7 @@ ggml_guid_t Guid() {
 
 // What one ggml_backend (a stream of work of one llama_context) holds.
 struct BackendContext {
+  std::shared_ptr<State> state;
   int n_threads = 0;  // below 1: all of the machine's
   ggml_abort_callback abort_callback = nullptr;
   void* abort_callback_data = nullptr;
@@ -42,7 +43,7 @@ const char* BackendGetName(ggml_backend_t /*backend*/) { return kBackendName; }
 void BackendFree(ggml_backend_t backend) {
   // So that users of programs which know nothing of us can see in the log that and what the plugin computed.
   try {
-    const std::vector<LayerStatistics> layers = State::Instance().statistics().Get();
+    const std::vector<LayerStatistics> layers = ContextOf(backend).state->statistics().Get();
     if (!layers.empty()) GGML_LOG_INFO("%s: so far %s\n", kBackendName, StatisticsSummary(layers).c_str());
   } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): a log line is not worth failing for
   }
@@ -66,14 +67,14 @@ ggml_status StatusFor(const topk::Status& status) {
 }
 
 // Says why a computation failed, to ggml's log and to who asks later.
-ggml_status Fail(const std::string& message, ggml_status status = GGML_STATUS_FAILED) {
+ggml_status Fail(State& state, const std::string& message, ggml_status status = GGML_STATUS_FAILED) {
   GGML_LOG_ERROR("%s: %s\n", kBackendName, message.c_str());
-  State::Instance().set_last_error(message);
+  state.set_last_error(message);
   return status;
 }
 
 ggml_status ComputeGraph(BackendContext& context, ggml_cgraph* graph) {
-  State& state = State::Instance();
+  State& state = *context.state;
   const std::shared_ptr<const Settings> settings = state.settings();
   topk::Executor executor = topk::OpenMpExecutor(context.n_threads);
   executor.scratch = &context.scratch;
@@ -85,11 +86,11 @@ ggml_status ComputeGraph(BackendContext& context, ggml_cgraph* graph) {
       return GGML_STATUS_ABORTED;
     }
     if (const char* reason = WhyUnsupported(node); reason != nullptr) {
-      return Fail(std::string("can't compute ") + ggml_op_desc(&node) + ": " + reason);
+      return Fail(state, std::string("can't compute ") + ggml_op_desc(&node) + ": " + reason);
     }
     state.any_attention = true;
     if (const topk::Status status = ComputeAttention(node, *settings, executor, state); !status.ok()) {
-      return Fail(status.message(), StatusFor(status));
+      return Fail(state, status.message(), StatusFor(status));
     }
   }
   return GGML_STATUS_SUCCESS;
@@ -99,7 +100,7 @@ ggml_status BackendGraphCompute(ggml_backend_t backend, ggml_cgraph* graph) {
   try {
     return ComputeGraph(ContextOf(backend), graph);
   } catch (const std::exception& error) {
-    return Fail(error.what());
+    return Fail(*ContextOf(backend).state, error.what());
   }
 }
 
@@ -140,9 +141,10 @@ ggml_backend_t DeviceInitBackend(ggml_backend_dev_t device, const char* /*params
   // ggml owns the two objects until it calls BackendFree.
   try {
     auto context = std::make_unique<BackendContext>();
+    context->state = State::ForNewBackends();
     auto backend = std::make_unique<ggml_backend>();
     *backend = {Guid(), BackendInterface(), device, context.get()};
-    State::Instance().any_context = true;
+    context->state->any_context = true;
     context.release();  // NOLINT(bugprone-unused-return-value): the backend has it
     return backend.release();
   } catch (const std::exception& error) {

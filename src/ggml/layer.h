@@ -8,7 +8,7 @@ struct ggml_tensor;
 
 namespace qwen_infer {
 
-// The layer of a FLASH_ATTN_EXT op, or kUnknownLayer (settings.h). The op itself has no name; but its K is a view of
+// The layer of a FLASH_ATTN_EXT op, or kUnknownLayer (statistics.h). The op itself has no name; but its K is a view of
 // the cache, and llama.cpp names that "cache_k_l<N>", for sliding-window layers too, or "cache_<tag>k_l<N>". Where K is
 // computed from the cache (cast, or concatenated with a second cache) the layer is that of the first operand.
 // Encoders without a cache are of unknown layer.

@@ -2,9 +2,12 @@
 #ifndef QWEN_INFER_SRC_GGML_PLUGIN_H_
 #define QWEN_INFER_SRC_GGML_PLUGIN_H_
 
+#include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "settings.h"
@@ -36,6 +39,39 @@ std::string LastError();
 
 // GetStatistics with the current settings, in the form that StatisticsJson (statistics.h) describes.
 nlohmann::ordered_json CurrentStatisticsJson();
+
+class State;
+
+// Top-k attention for some contexts of a process, with settings and statistics of their own: for programs that hold
+// several models, or contexts with and without it. Functions other than MakeContext may be called from any thread at
+// any time.
+class TopKContexts {
+ public:
+  // Refuses what RegisterTopK refuses, except that it does not mind if that was called.
+  static topk::Status Create(const Settings& settings, std::unique_ptr<TopKContexts>& out);
+
+  // Calls `make`: contexts that it makes on this thread, with flash attention, belong here, and none that other threads
+  // make meanwhile with MakeContext or MakeContextWithoutTopK. ggml's registry of devices, which is changed for as
+  // long, is for one thread at a time: these two functions wait for each other.
+  void MakeContext(const std::function<void()>& make) const;
+
+  topk::Status SetSettings(const Settings& settings);
+  Settings settings() const;
+  std::vector<LayerStatistics> GetStatistics() const;
+  void ResetStatistics();
+  // Since ForgetError; empty if none.
+  std::string LastError() const;
+  void ForgetError();
+  nlohmann::ordered_json StatisticsJson() const;
+
+ private:
+  explicit TopKContexts(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+  std::shared_ptr<State> state_;
+};
+
+// Calls `make`, whose contexts are llama.cpp's own unless RegisterTopK was called.
+void MakeContextWithoutTopK(const std::function<void()>& make);
 
 }  // namespace qwen_infer
 

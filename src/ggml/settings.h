@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "qwen_infer/statistics.h"
 #include "topk/options.h"
 #include "topk/status.h"
 
@@ -23,9 +24,6 @@ namespace qwen_infer {
 
 // Layers are numbered from 0; far above what any model has, so that a slip like k@10000000=1 is caught.
 inline constexpr int kMaxLayer = 9999;
-
-// The layer of an op that belongs to none that we know of (see layer.h): it gets the plain settings.
-inline constexpr int kUnknownLayer = -1;
 
 // Number of visible keys below which a row runs dense, because full attention is faster there, on machines where that
 // was not measured. The one place where this measurement lives: AMD Zen 4, 2 threads, Qwen2.5-0.5B shapes (14/2 heads

@@ -9,11 +9,28 @@
 
 namespace qwen_infer {
 
+namespace {
+
+// Null: the process's.
+thread_local std::shared_ptr<State> t_state_for_new_backends;
+
+}  // namespace
+
 State& State::Instance() {
   // Never destroyed: programs free their backends in static destructors, in an order that we don't know.
   static State& state = *new State;
   return state;
 }
+
+std::shared_ptr<State> State::ForNewBackends() {
+  if (t_state_for_new_backends != nullptr) return t_state_for_new_backends;
+  return {std::shared_ptr<void>(), &Instance()};  // owned by no one
+}
+
+StateForNewBackends::StateForNewBackends(std::shared_ptr<State> state)
+    : before_(std::exchange(t_state_for_new_backends, std::move(state))) {}
+
+StateForNewBackends::~StateForNewBackends() { t_state_for_new_backends = std::move(before_); }
 
 std::shared_ptr<const Settings> State::settings() const {
   const std::lock_guard lock(mutex_);

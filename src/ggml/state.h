@@ -1,4 +1,4 @@
-// What all TOPK devices and backends of a process share: settings and statistics.
+// What backends share: settings and statistics. One for the whole process, and others for contexts of their own.
 #ifndef QWEN_INFER_SRC_GGML_STATE_H_
 #define QWEN_INFER_SRC_GGML_STATE_H_
 
@@ -18,7 +18,11 @@ namespace qwen_infer {
 // All functions may be called from any thread at any time.
 class State {
  public:
+  // Of the process: what backends get that nothing else is said about.
   static State& Instance();
+
+  // Of the backends that the calling thread makes now.
+  static std::shared_ptr<State> ForNewBackends();
 
   // The settings as they are now; a computation that has begun keeps those that it began with.
   std::shared_ptr<const Settings> settings() const;
@@ -48,6 +52,19 @@ class State {
   Recorder recorder_;
   std::once_flag crossovers_loaded_;
   CrossoverTable crossovers_;
+};
+
+// While it lives, backends that the calling thread makes get this state instead of the process's.
+class StateForNewBackends {
+ public:
+  explicit StateForNewBackends(std::shared_ptr<State> state);
+  ~StateForNewBackends();
+
+  StateForNewBackends(const StateForNewBackends&) = delete;
+  StateForNewBackends& operator=(const StateForNewBackends&) = delete;
+
+ private:
+  std::shared_ptr<State> before_;
 };
 
 }  // namespace qwen_infer

@@ -12,6 +12,7 @@ Json SumsJson(const LayerStatistics& statistics) {
   const topk::Statistics& sums = statistics.sums;
   const bool mass_known = sums.mass_rows > 0;
   return {{"calls", statistics.calls},
+          {"fallback_calls", statistics.fallback_calls},
           {"rows", sums.rows},
           {"dense_rows", sums.dense_rows},
           {"keys_seen", sums.keys_seen},
@@ -40,6 +41,7 @@ void StatisticsBook::Add(int layer, const topk::Statistics& call) {
   LayerStatistics& entry = layers_[layer];
   entry.layer = layer;
   ++entry.calls;
+  if (call.dense_rows == call.rows) ++entry.fallback_calls;
   entry.sums.Add(call);
 }
 
@@ -60,6 +62,7 @@ LayerStatistics Total(std::span<const LayerStatistics> layers) {
   LayerStatistics total;
   for (const LayerStatistics& statistics : layers) {
     total.calls += statistics.calls;
+    total.fallback_calls += statistics.fallback_calls;
     total.sums.Add(statistics.sums);
   }
   return total;

@@ -1,0 +1,12 @@
+"""Runs a model, with full or with exact top-k attention; --help lists the options.
+
+    python qwen_infer.py --use_top_k_attention --top_k_attention_k 32 --prompt "What is a closure?"
+
+A script beside the package of that name, which does all the work: `import qwen_infer` always means the package, as
+Python looks for packages first.
+"""
+
+from qwen_infer.command_line import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,286 @@
+"""The command `python qwen_infer.py`, also `python -m qwen_infer`: answers a prompt, or chats in a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qwen_infer.engine import attention_settings
+from qwen_infer.inference import Qwen3Inference
+
+EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130  # as qwen-infer has them
+
+_DEMO_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
+_PREFIX = "top_k_attention_"
+_DESCRIPTION = """Runs a language model on the CPU, with full or with exact top-k attention.
+
+  python qwen_infer.py --use_top_k_attention                          # chat, in a terminal
+  python qwen_infer.py --use_top_k_attention --prompt "What is a closure?"
+  python qwen_infer.py --use_top_k_attention --file long.txt --context_length 32768 < /dev/null
+  echo "Once upon a time" | python qwen_infer.py --continue --max_new_tokens 64
+
+Names of options have underscores or dashes."""
+_CHAT_HELP = """  /reset      start a new conversation
+  /stats      what top-k attention kept so far
+  /k N        keys kept per query and head from now on
+  /exit       end (or Ctrl-D); Ctrl-C ends an answer"""
+
+
+def default_model() -> Path | None:
+    """QWEN_INFER_MODEL, else the model of ./demo.sh; None if there is none."""
+    if model := os.environ.get("QWEN_INFER_MODEL"):
+        return Path(model)
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    cache = Path(os.environ.get("QWEN_INFER_CACHE") or user_cache / "qwen-infer")
+    path = cache / "models" / _DEMO_MODEL
+    return path if path.is_file() else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code."""
+    try:
+        options = _parse(sys.argv[1:] if arguments is None else arguments)
+        return _run(options)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # who read the answer has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except (ValueError, TypeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except (OSError, RuntimeError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILURE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="qwen_infer.py",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--model", help="GGUF file, folder or name on the hub (default: the model of ./demo.sh)")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--prompt", help="answer this; without --prompt and --file: standard input, or a chat")
+    source.add_argument("--file", help="answer the text in this file")
+    parser.add_argument(
+        "--continue",
+        dest="continue_text",
+        action="store_true",
+        help="continue the text instead of answering it; so do models without a chat template",
+    )
+    generation = parser.add_argument_group("generation")
+    generation.add_argument("--max_new_tokens", type=int, default=512, metavar="N")
+    generation.add_argument("--temperature", type=float, default=0.8, metavar="X", help="0: always the likeliest token")
+    generation.add_argument("--top_p", type=float, default=0.95, metavar="X")
+    generation.add_argument("--top_k", type=int, default=40, metavar="N", help="likeliest tokens to choose from")
+    generation.add_argument("--min_p", type=float, default=0.05, metavar="X")
+    generation.add_argument("--repetition_penalty", type=float, default=1.0, metavar="X")
+    generation.add_argument("--stop", action="append", metavar="TEXT", help="end before this text; may be repeated")
+    generation.add_argument("--seed", type=int, metavar="N")
+    model = parser.add_argument_group("model")
+    model.add_argument("--context_length", type=int, metavar="N", help="tokens of prompt and answer (default: 8192)")
+    model.add_argument("--num_threads", type=int, metavar="N", help="(default: one for each core)")
+    model.add_argument("--kv_cache_type", default="f16", metavar="TYPE", help="f16, f32, bf16 or q8_0")
+    model.add_argument("--load_in_8bit", action="store_true", help="convert folders and hub names to Q8_0")
+    model.add_argument("--load_in_4bit", action="store_true", help="convert them to Q4_K_M")
+    thinking = model.add_mutually_exclusive_group()
+    thinking.add_argument(
+        "--enable_thinking", action="store_true", default=None, help="for models that can think before they answer"
+    )
+    thinking.add_argument("--no_enable_thinking", dest="enable_thinking", action="store_false", help="the opposite")
+    model.add_argument("--verbose", action="store_true", help="print llama.cpp's log")
+    _add_attention(parser.add_argument_group("top-k attention"))
+    return parser
+
+
+def _add_attention(group: argparse._ArgumentGroup) -> None:
+    """One option for each of the engine's settings, from its own table."""
+    group.add_argument(
+        "--use_top_k_attention", action="store_true", help="attend to the k best keys of each query only"
+    )
+    for field in attention_settings():
+        name, default, sentence = field["name"], field["default"], field["sentence"].replace("%", "%%")
+        if field["type"] == "bool":
+            off = default == "off"
+            flag = f"--{_PREFIX}{'' if off else 'no_'}{name}"
+            text = sentence if off else field["off_sentence"].replace("%", "%%")
+            group.add_argument(flag, dest=_PREFIX + name, action="store_const", const="on" if off else "off", help=text)
+        else:
+            metavar = {"integer": "N", "number": "X"}.get(field["type"], "VALUE")
+            text = f"{sentence} ({field['range']}; default: {default})" if default else f"{sentence} ({field['range']})"
+            group.add_argument(f"--{_PREFIX}{name}", metavar=metavar, help=text)
+    group.add_argument(
+        f"--{_PREFIX}layers", metavar="LIST", help="settings of single layers, such as k@0-1=1024,window@23=64"
+    )
+    group.add_argument(f"--{_PREFIX}stats", metavar="FILE.json", help="write what was kept to this file at the end")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args([_with_underscores(argument) for argument in arguments])
+    settings = _settings(options)
+    if settings and not options.use_top_k_attention:
+        parser.error("settings of top-k attention have no effect without --use_top_k_attention")
+    if options.top_k_attention_stats and not options.use_top_k_attention:
+        parser.error("--top_k_attention_stats needs --use_top_k_attention")
+    options.settings = settings
+    if options.model is None:
+        options.model = default_model()
+    if options.model is None:
+        parser.error("--model is needed: ./demo.sh, which fetches the model that is used otherwise, was not run")
+    return options
+
+
+def _with_underscores(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return "--" + name.replace("-", "_") + equals + value
+
+
+def _settings(options: argparse.Namespace) -> str:
+    """The engine's string for the options that were given."""
+    names = [field["name"] for field in attention_settings()]
+    given = {name: getattr(options, _PREFIX + name) for name in names}
+    items = [f"{name}={value}" for name, value in given.items() if value is not None]
+    return ",".join([*items, *([options.top_k_attention_layers] if options.top_k_attention_layers else [])])
+
+
+def _run(options: argparse.Namespace) -> int:
+    prompt = _prompt(options)
+    with Qwen3Inference(
+        options.model,
+        use_top_k_attention=options.use_top_k_attention,
+        top_k_attention_config=options.settings or None,
+        load_in_8bit=options.load_in_8bit,
+        load_in_4bit=options.load_in_4bit,
+        context_length=options.context_length,
+        num_threads=options.num_threads,
+        kv_cache_type=options.kv_cache_type,
+        seed=options.seed,
+        enable_thinking=options.enable_thinking,
+        verbose=options.verbose,
+    ) as inference:
+        if prompt is None:
+            _chat(inference, options)
+        elif options.continue_text or not inference.has_chat_template:
+            _print(inference.generate(prompt, stream=True, **_generation(options)))
+        else:
+            _print(inference.chat(prompt, stream=True, **_generation(options)))
+        if options.use_top_k_attention:
+            print(_summary(inference.get_top_k_attention_stats()), file=sys.stderr)
+        if options.top_k_attention_stats:
+            _write_json(Path(options.top_k_attention_stats), inference.get_top_k_attention_stats())
+    return EXIT_SUCCESS
+
+
+def _prompt(options: argparse.Namespace) -> str | None:
+    """What is to be answered; None for a chat in the terminal."""
+    if options.prompt is not None:
+        return options.prompt
+    if options.file is not None:
+        return Path(options.file).read_text(encoding="utf-8")
+    return None if sys.stdin.isatty() else sys.stdin.read()
+
+
+def _generation(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "stop")
+    return {name: getattr(options, name) for name in names}
+
+
+def _print(pieces: Iterable[str]) -> str:
+    """Prints an answer as it comes and returns it."""
+    answer = ""
+    try:
+        for piece in pieces:
+            answer += piece
+            print(piece, end="", flush=True)
+    finally:
+        print(flush=True)
+    return answer
+
+
+def _chat(inference: Qwen3Inference, options: argparse.Namespace) -> None:
+    """A conversation until the end of the input; /help lists the commands."""
+    if not inference.has_chat_template:
+        raise ValueError(f"{options.model} has no chat template: give it a text with --prompt or --file")
+    print(f"{inference!r}\n/help lists the commands", file=sys.stderr)
+    messages: list[dict[str, str]] = []
+    while True:
+        try:
+            line = input("> ").strip()
+        except EOFError:
+            print()
+            return
+        if line == "/exit":
+            return
+        if line.startswith("/"):
+            _command(line, inference, messages)
+        elif line:
+            _answer(line, inference, options, messages)
+
+
+def _answer(line: str, inference: Qwen3Inference, options: argparse.Namespace, messages: list[dict[str, str]]) -> None:
+    """One turn; one that fails or is interrupted before it said anything leaves the conversation as it was."""
+    answer: list[str] = []
+
+    def listened() -> Iterable[str]:
+        for piece in inference.chat(
+            [*messages, {"role": "user", "content": line}], stream=True, **_generation(options)
+        ):
+            answer.append(piece)
+            yield piece
+
+    try:
+        _print(listened())
+    except KeyboardInterrupt:
+        print("(interrupted)", file=sys.stderr)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    if answer:
+        messages += [{"role": "user", "content": line}, {"role": "assistant", "content": "".join(answer)}]
+
+
+def _command(line: str, inference: Qwen3Inference, messages: list[dict[str, str]]) -> None:
+    name, _, value = line.partition(" ")
+    try:
+        if name == "/reset":
+            messages.clear()
+            inference.reset()
+        elif name == "/stats":
+            print(_summary(inference.get_top_k_attention_stats()))
+        elif name == "/k":
+            inference.set_top_k_attention(f"k={value.strip()}")
+        else:
+            print(_CHAT_HELP)
+    except (ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+
+
+def _summary(stats: dict[str, Any]) -> str:
+    """One line about what top-k attention did."""
+    if not stats["keys_seen"]:
+        return "top-k attention: nothing was computed yet"
+    share = 100 * stats["keys_kept"] / stats["keys_seen"]
+    mass = "not measured" if stats["mean_mass"] is None else f"{stats['mean_mass']:.4f}"
+    kept = f"{stats['keys_kept']:,} of {stats['keys_seen']:,} keys kept ({share:.1f} %)"
+    full = f"{stats['fallback_calls']:,} of {stats['calls']:,} calls ran full"
+    return f"top-k attention: {kept}, mean mass {mass}, {stats['total_memory_saved']:,} scores saved; {full}"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

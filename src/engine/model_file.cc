@@ -1,0 +1,63 @@
+#include "engine/model_file.h"
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string_view>
+#include <system_error>
+#include <vector>
+
+#include "qwen_infer/engine.h"
+
+namespace qwen_infer {
+
+std::string WhyNoModel(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return "there is no such file";
+  if (std::filesystem::is_directory(path, error)) return "it is a directory";
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return "it cannot be read";
+  constexpr std::string_view kMagic = "GGUF";
+  std::string start(kMagic.size(), '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start == kMagic ? "the file is damaged, or llama.cpp does not know its kind; its own messages tell more"
+                         : "it is not a GGUF file";
+}
+
+uint64_t Fingerprint(const std::string& path) {
+  constexpr uint64_t kSamples = 256;
+  constexpr uint64_t kSampleBytes = 4096;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) throw FileError("cannot read " + path);
+  const auto size = static_cast<uint64_t>(file.tellg());
+  Hash hash;
+  hash.Add(&size, sizeof(size));
+  const uint64_t samples = std::min(kSamples, size / kSampleBytes + 1);
+  std::vector<char> bytes(kSampleBytes);
+  for (uint64_t i = 0; i < samples; ++i) {
+    // The last one ends with the file.
+    const uint64_t begin = (size - std::min(size, kSampleBytes)) * i / std::max<uint64_t>(samples - 1, 1);
+    file.seekg(static_cast<std::streamoff>(begin));
+    file.read(bytes.data(), static_cast<std::streamsize>(std::min(kSampleBytes, size - begin)));
+    if (!file) throw FileError("cannot read " + path);
+    hash.Add(bytes.data(), static_cast<size_t>(file.gcount()));
+  }
+  return hash.value();
+}
+
+void Hash::Add(const void* data, size_t size) {
+  constexpr uint64_t kPrime = 0x100000001b3;
+  const auto* bytes = static_cast<const unsigned char*>(data);
+  while (size > 0) {
+    uint64_t word = 0;
+    const size_t count = std::min(size, sizeof(word));
+    std::memcpy(&word, bytes, count);
+    value_ = (value_ ^ word) * kPrime;
+    value_ ^= value_ >> 32;  // the product alone never carries downwards
+    bytes += count;
+    size -= count;
+  }
+}
+
+}  // namespace qwen_infer

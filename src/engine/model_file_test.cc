@@ -1,0 +1,47 @@
+#include "engine/model_file.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "qwen_infer/engine.h"
+
+namespace qwen_infer {
+namespace {
+
+std::string Written(const std::string& name, const std::string& content) {
+  const std::string path = testing::TempDir() + "model_file_test_" + name;
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+TEST(WhyNoModelTest, TellsWhatTheFileIs) {
+  EXPECT_EQ(WhyNoModel("/no/such/file"), "there is no such file");
+  EXPECT_EQ(WhyNoModel("/"), "it is a directory");
+  EXPECT_EQ(WhyNoModel(Written("text", "GGU")), "it is not a GGUF file");
+  EXPECT_TRUE(WhyNoModel(Written("gguf", "GGUF")).starts_with("the file is damaged"));
+}
+
+TEST(FingerprintTest, DiffersWithSizeAndContent) {
+  std::string content(5'000'000, 'a');
+  const uint64_t first = Fingerprint(Written("a", content));
+  EXPECT_EQ(Fingerprint(Written("b", content)), first);
+  content.back() = 'b';
+  EXPECT_NE(Fingerprint(Written("b", content)), first);
+  EXPECT_NE(Fingerprint(Written("b", content + "a")), first);
+  EXPECT_NE(Fingerprint(Written("short", "a")), Fingerprint(Written("short", "b")));
+  EXPECT_THROW(Fingerprint("/no/such/file"), FileError);
+}
+
+TEST(HashTest, DependsOnOrder) {
+  Hash forward;
+  forward.Add("12345678abcdefgh", 16);
+  Hash backward;
+  backward.Add("abcdefgh12345678", 16);
+  EXPECT_NE(forward.value(), backward.value());
+}
+
+}  // namespace
+}  // namespace qwen_infer

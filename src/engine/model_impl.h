@@ -1,0 +1,43 @@
+// The inside of a model.
+#ifndef QWEN_INFER_SRC_ENGINE_MODEL_IMPL_H_
+#define QWEN_INFER_SRC_ENGINE_MODEL_IMPL_H_
+
+#include <chat.h>
+#include <llama-cpp.h>
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "ggml/plugin.h"
+#include "qwen_infer/engine.h"
+
+namespace qwen_infer {
+
+class Model::Impl {
+ public:
+  explicit Impl(const ModelOptions& options);
+
+  llama_model& llama() const { return *llama_; }
+  const llama_vocab& vocab() const { return *llama_model_get_vocab(llama_.get()); }
+
+  // With this model's kind of attention. Null if llama.cpp makes none.
+  llama_context_ptr MakeContext(llama_context_params params) const;
+
+  // Throws std::invalid_argument if attention is llama.cpp's.
+  TopKContexts& TopK() const;
+
+  std::string path;
+  bool flash_attention = true;
+  std::unique_ptr<TopKContexts> top_k;  // null: attention is llama.cpp's
+  uint64_t fingerprint = 0;
+  common_chat_templates_ptr templates;
+
+ private:
+  llama_model_ptr llama_;
+};
+
+}  // namespace qwen_infer
+
+#endif  // QWEN_INFER_SRC_ENGINE_MODEL_IMPL_H_
