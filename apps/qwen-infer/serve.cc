@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <future>
+#include <iostream>
 #include <string>
 #include <utility>
 
@@ -81,6 +82,8 @@ constexpr std::chrono::seconds kStopPatience{2};
 int Serve(common_params& params) {
   if (!ResolveModel(params)) return kExitFailure;
   ResolveAutomaticParameters(params);
+  if (const std::string warning = ExposureWarning(params); !warning.empty())
+    std::cerr << "warning: " << warning << "\n";
 
   // Destroyed in reverse: the listener of interrupts and the HTTP threads before what they use.
   server_mcp mcp;
