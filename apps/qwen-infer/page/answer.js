@@ -39,11 +39,14 @@ function codeBlock(text) {
 // Fences alternate between text and code; one that is still open runs to the end.
 function showAnswer(element, text) {
   element.replaceChildren();
-  text.split(/^```.*\n?/m).forEach((part, i) => {
+  const parts = text.split(/^```.*\n?/m);
+  parts.forEach((part, i) => {
     if (i % 2 === 1) {
       element.append(codeBlock(part.replace(/\n$/, '')));
     } else if (part.trim() !== '') {
-      appendInline(element, i > 0 ? part.replace(/^\n+/, '') : part);
+      // Blocks have margins of their own.
+      const start = i > 0 ? part.replace(/^\n+/, '') : part;
+      appendInline(element, i < parts.length - 1 ? start.trimEnd() : start);
     }
   });
 }

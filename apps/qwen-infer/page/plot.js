@@ -1,6 +1,6 @@
 // A small line plot of one figure over the last samples, with its latest value in words.
 const SVG = 'http://www.w3.org/2000/svg';
-const SAMPLES = 160; // 40 seconds at four a second
+const SAMPLES = 80; // 20 seconds at four a second
 const WIDTH = 200;
 const HEIGHT = 60;
 
