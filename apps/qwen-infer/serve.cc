@@ -80,10 +80,10 @@ constexpr std::chrono::seconds kStopPatience{2};
 
 // From the parsed command line to the end of the server. Returns the exit code.
 int Serve(common_params& params) {
-  if (!ResolveModel(params)) return kExitFailure;
-  ResolveAutomaticParameters(params);
   if (const std::string warning = ExposureWarning(params); !warning.empty())
     std::cerr << "warning: " << warning << "\n";
+  if (!ResolveModel(params)) return kExitFailure;
+  ResolveAutomaticParameters(params);
 
   // Destroyed in reverse: the listener of interrupts and the HTTP threads before what they use.
   server_mcp mcp;
