@@ -56,10 +56,9 @@ std::optional<Refusal> CheckModel(const Json& body, std::span<const std::string>
   if (!found->is_string()) return Invalid("\"model\" is " + found->dump() + "; it is to be a name, as a string");
   const auto& name = found->get_ref<const std::string&>();
   if (name.empty() || std::find(models.begin(), models.end(), name) != models.end()) return std::nullopt;
-  return Refusal{.status = 404,
-                 .type = "not_found_error",
-                 .message = "there is no model '" + name + "' here; ask for '" + models.front() +
-                            "', leave \"model\" out, or start the server with --alias '" + name + "'"};
+  // Not 404: llama.cpp's server replaces the message of those.
+  return Invalid("there is no model '" + name + "' here; ask for '" + models.front() +
+                 "', leave \"model\" out, or start the server with --alias '" + name + "'");
 }
 
 struct TooDeep : std::runtime_error {

@@ -29,7 +29,7 @@ struct Refusal {
 std::optional<Refusal> CheckJson(std::string_view body);
 
 // The same for a request to the model, and what llama.cpp would clamp, wrap around or pass over: a "model" other than
-// `models` (404), which nobody asks about if that is empty, or a number out of its range. Other members are llama.cpp's
+// `models`, which nobody asks about if that is empty, or a number out of its range. Other members are llama.cpp's
 // to judge.
 std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const std::string> models);
 

@@ -30,7 +30,7 @@ TEST(ServeRequestsTest, RefusesBadBodiesAndNamesTheValue) {
       {R"({"max_tokens": 1.5})", 400, "1.5"},
       {R"({"n_predict": -2})", 400, "-2"},
       {R"({"max_completion_tokens": true})", 400, "true"},
-      {R"({"model": "gpt-4"})", 404, "gpt-4"},
+      {R"({"model": "gpt-4"})", 400, "gpt-4"},
       {R"({"model": 3})", 400, "3"},
       {"{\"prompt\": \"\xff\"}", 400, "UTF-8"},
   };

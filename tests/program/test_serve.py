@@ -210,7 +210,7 @@ BAD_REQUESTS = {
     "negative_temperature": (b'{"prompt": "x", "temperature": -0.5}', 400, "-0.5"),
     "top_p_above_1": (b'{"prompt": "x", "top_p": 1.5}', 400, "1.5"),
     "tokens_that_wrap_around": (b'{"prompt": "x", "max_tokens": 4294967297}', 400, "4294967297"),
-    "unknown_model": (b'{"prompt": "x", "model": "gpt-4"}', 404, "gpt-4"),
+    "unknown_model": (b'{"prompt": "x", "model": "gpt-4"}', 400, "gpt-4"),
     "nested": (b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "levels"),
     "huge": (b'{"prompt": "' + b"x" * (33 << 20) + b'"}', 413, "bytes"),
     "longer_than_the_context": (json.dumps({"prompt": "word " * 3000}).encode(), 400, "context"),

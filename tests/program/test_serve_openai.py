@@ -45,7 +45,7 @@ def test_completes(client: openai.OpenAI) -> None:
 
 
 def test_errors_are_those_that_the_client_knows(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.NotFoundError, match="gpt-4"):
+    with pytest.raises(openai.BadRequestError, match="gpt-4"):
         client.completions.create(model="gpt-4", prompt="x", max_tokens=1)
     with pytest.raises(openai.BadRequestError, match="-1"):
         client.completions.create(model="qwen", prompt="x", max_tokens=1, temperature=-1)
