@@ -46,6 +46,10 @@ optional_packages() {
   if [[ "$group" == test && "$(uname -m)" == x86_64 ]] && ! command -v aarch64-linux-gnu-g++ >/dev/null; then
     echo g++-aarch64-linux-gnu
   fi
+  # The web page is tested in a browser.
+  if [[ "$group" == test ]] && ! { command -v chromium && command -v chromedriver; } >/dev/null; then
+    printf '%s\n' chromium chromium-driver
+  fi
 }
 
 apt() {
@@ -87,5 +91,8 @@ if ((${#missing[@]} > 0)); then
 fi
 if ((${#optional[@]} > 0)) && [[ "$can_install" == true ]]; then
   printf '      installing %s (optional)\n' "${optional[*]}" >&2
-  run_logged apt-optional apt_install "${optional[@]}" || printf '      not available, going on without\n' >&2
+  # One by one: not every system has all of them.
+  for package in "${optional[@]}"; do
+    run_logged apt-optional apt_install "$package" || printf '      %s is not available, going on without\n' "$package" >&2
+  done
 fi

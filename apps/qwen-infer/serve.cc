@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <exception>
 #include <future>
+#include <iostream>
 #include <string>
 #include <utility>
 
@@ -79,6 +80,9 @@ constexpr std::chrono::seconds kStopPatience{2};
 
 // From the parsed command line to the end of the server. Returns the exit code.
 int Serve(common_params& params) {
+  if (const std::string warning = ExposureWarning(params); !warning.empty()) {
+    std::cerr << "warning: " << warning << "\n";
+  }
   if (!ResolveModel(params)) return kExitFailure;
   ResolveAutomaticParameters(params);
 

@@ -1,21 +1,31 @@
 #include "serve_routes.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <strings.h>
 
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "perf_hooks.h"
 #include "plugin.h"
 #include "report.h"
 #include "run.h"
+#include "serve_config.h"
+#include "serve_metrics.h"
+#include "serve_page.h"
+#include "serve_requests.h"
 
 // llama.cpp's; after the standard headers that they forget, and server-models.h before server-cors-proxy.h, which
 // uses its server_http_proxy without including it. A block of its own: includes are sorted within blocks.
@@ -48,7 +58,6 @@ struct ModelRoute {
 constexpr ModelRoute kModelRoutes[] = {
     {Method::kGet, "/health", &server_routes::get_health},
     {Method::kGet, "/v1/health", &server_routes::get_health},
-    {Method::kGet, "/metrics", &server_routes::get_metrics},
     {Method::kGet, "/props", &server_routes::get_props},
     {Method::kPost, "/props", &server_routes::post_props},
     {Method::kGet, "/models", &server_routes::get_models},
@@ -108,6 +117,45 @@ server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
   return JsonAnswer("{\"success\": true}\n");
 }
 
+// Needs a key, because it changes what all clients get.
+server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key) {
+  if (!has_api_key) {
+    return ErrorAnswer("settings change only on a server with a key: start it with --api-key KEY",
+                       ERROR_TYPE_PERMISSION);
+  }
+  if (!CurrentRun().use_top_k_attention) {
+    return ErrorAnswer("this server runs full attention: start it with --use_top_k_attention",
+                       ERROR_TYPE_INVALID_REQUEST);
+  }
+  static std::mutex mutex;  // of two clients, each changes what the other has left
+  const std::lock_guard lock(mutex);
+  Settings settings = CurrentSettings();
+  topk::Status status = ApplyConfig(request.body, settings);
+  if (status.ok()) status = SetSettings(settings);
+  if (!status.ok()) return ErrorAnswer(status.message(), ERROR_TYPE_INVALID_REQUEST);
+  return JsonAnswer(json({{"settings", FormatSettings(settings)}}).dump_safe());
+}
+
+// llama.cpp's metrics, then ours.
+server_http_res_ptr GetMetrics(const Handler& llama, const server_http_req& request) {
+  server_http_res_ptr answer = llama(request);
+  if (CurrentRun().use_top_k_attention && answer->status == 200 && !answer->data.empty()) {
+    answer->data += PrometheusText(CurrentSettings(), GetStatistics());
+  }
+  return answer;
+}
+
+server_http_res_ptr GetPage(const server_http_req& /*request*/) {
+  const std::string nonce = MakeNonce();
+  server_http_res_ptr answer = JsonAnswer(PageHtml(nonce));
+  answer->content_type = "text/html; charset=utf-8";
+  answer->headers = {{"Content-Security-Policy", PagePolicy(nonce)},
+                     {"Cache-Control", "no-store"},  // the nonce is for once
+                     {"Referrer-Policy", "no-referrer"},
+                     {"X-Content-Type-Options", "nosniff"}};
+  return answer;
+}
+
 server_http_res_ptr AnswerDisabled(const server_http_req& /*request*/) {
   return ErrorAnswer("this feature is disabled", ERROR_TYPE_PERMISSION);
 }
@@ -120,11 +168,19 @@ std::string_view HeaderValue(const server_http_req& request, const char* name) {
   return {};
 }
 
+// Whether a name or address, an IPv6 address without brackets, is of this machine's loopback.
+bool IsLoopback(const std::string& host) {
+  if (strcasecmp(host.c_str(), "localhost") == 0 || host == "::1") return true;
+  // As numbers: "127.example.com" is another machine's.
+  in_addr address{};
+  return inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24U == IN_LOOPBACKNET;
+}
+
 // Whether "host[:port]" is of this machine.
 bool IsLocalHost(std::string_view host_and_port) {
-  const bool is_ipv6 = host_and_port.starts_with('[');
-  const std::string host(host_and_port.substr(0, is_ipv6 ? host_and_port.find(']') + 1 : host_and_port.find(':')));
-  return strcasecmp(host.c_str(), "localhost") == 0 || host == "127.0.0.1" || host == "[::1]";
+  if (!host_and_port.starts_with('[')) return IsLoopback(std::string(host_and_port.substr(0, host_and_port.find(':'))));
+  const size_t end = host_and_port.find(']');
+  return end != std::string_view::npos && IsLoopback(std::string(host_and_port.substr(1, end - 1)));
 }
 
 // Whether "scheme://host[:port]" is of this machine.
@@ -133,9 +189,24 @@ bool IsLocalOrigin(std::string_view origin) {
   return scheme_end != std::string_view::npos && IsLocalHost(origin.substr(scheme_end + 3));
 }
 
-// Whether an address to listen on is reached from this machine alone.
-bool IsLoopback(const std::string& address) {
-  return address == "localhost" || address == "::1" || address.starts_with("127.");
+// Whether what the server listens on, a socket file or an address, is reached from this machine alone.
+bool IsPrivate(const std::string& address) { return address.ends_with(".sock") || IsLoopback(address); }
+
+// Whether a request needs a key. An empty one would be none.
+bool HasApiKey(const common_params& params) {
+  return !params.api_keys.empty() &&
+         std::none_of(params.api_keys.begin(), params.api_keys.end(), [](const auto& key) { return key.empty(); });
+}
+
+// What a client may call the model; the first is what GET /v1/models calls it.
+std::vector<std::string> ModelNames(const common_params& params) {
+  std::vector<std::string> names(params.model_alias.begin(), params.model_alias.end());
+  const std::filesystem::path path = params.model.path;
+  for (const std::string& name :
+       {params.model.get_name(), path.string(), path.filename().string(), path.stem().string()}) {
+    if (!name.empty()) names.push_back(name);
+  }
+  return names;
 }
 
 // Which requests are answered at all.
@@ -194,6 +265,19 @@ class StoppableAnswer : public server_http_res {
   server_http_res_ptr answer_;  // after what it refers to
 };
 
+server_http_res_ptr RefusalAnswer(const Refusal& refusal) {
+  const json error = {{"code", refusal.status}, {"message", refusal.message}, {"type", refusal.type}};
+  return JsonAnswer(json({{"error", error}}).dump_safe(), refusal.status);
+}
+
+// A handler that is asked only if the body is in order.
+Handler WithCheckedBody(Handler handler, std::vector<std::string> models) {
+  return [handler = std::move(handler), models = std::move(models)](const server_http_req& request) {
+    const std::optional<Refusal> refusal = CheckModelRequest(request.body, models);
+    return refusal ? RefusalAnswer(*refusal) : handler(request);
+  };
+}
+
 // A handler that keeps to the policy and turns exceptions into answers.
 Handler Guarded(Handler handler, const Policy& policy) {
   return [handler = std::move(handler), policy](const server_http_req& request) -> server_http_res_ptr {
@@ -234,7 +318,14 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
     }
   };
 
-  for (const ModelRoute& route : kModelRoutes) add(route.method, route.path, routes.*route.handler);
+  const std::vector<std::string> models = ModelNames(params);
+  for (const ModelRoute& route : kModelRoutes) {
+    // The fields of a form are strings, whatever they say, and not ours to judge.
+    const bool is_form = std::string_view(route.path).ends_with("/transcriptions");
+    const Handler& handler = routes.*route.handler;
+    add(route.method, route.path,
+        route.method == Method::kPost && !is_form ? WithCheckedBody(handler, models) : handler);
+  }
 
   // A stream that its reader can take up again.
   add(Method::kGet, "/v1/stream", server_stream_make_get_handler());
@@ -251,8 +342,27 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
   add(Method::kGet, "/tools", has_tools ? tools.handle_get : Handler(AnswerDisabled));
   add(Method::kPost, "/tools", has_tools ? tools.handle_post : Handler(AnswerDisabled));
 
+  add(Method::kGet, "/metrics",
+      [&llama = routes.get_metrics](const server_http_req& request) { return GetMetrics(llama, request); });
   add(Method::kGet, "/topk/stats", GetStatisticsReport);
   add(Method::kPost, "/topk/stats/reset", PostStatisticsReset);
+  add(Method::kPost, "/topk/config", [has_api_key = HasApiKey(params)](const server_http_req& request) {
+    const std::optional<Refusal> refusal = CheckJson(request.body);
+    return refusal ? RefusalAnswer(*refusal) : PostConfig(request, has_api_key);
+  });
+  // --path has llama.cpp serve files of the user's there.
+  if (params.ui && params.public_path.empty()) add(Method::kGet, "/", GetPage);
+}
+
+std::string ExposureWarning(const common_params& params) {
+  if (HasApiKey(params)) return {};
+  std::string open;
+  for (const std::string& address : params.hostnames) {
+    if (!IsPrivate(address)) open.append(open.empty() ? "" : ", ").append(address);
+  }
+  if (open.empty()) return {};
+  return "the server listens on " + open + " without a key: who reaches that address can use the model and read what " +
+         "others wrote (/slots). Set --api-key KEY, or listen on 127.0.0.1 alone";
 }
 
 }  // namespace qwen_infer

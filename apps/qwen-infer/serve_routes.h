@@ -3,6 +3,7 @@
 #define QWEN_INFER_APPS_SERVE_ROUTES_H_
 
 #include <atomic>
+#include <string>
 
 struct common_params;
 struct server_http_context;
@@ -20,9 +21,14 @@ namespace qwen_infer {
 // listens on loopback addresses alone, so is a request to any other name than theirs (Host): it comes from a page whose
 // name was made to resolve to this machine.
 //
+// Bodies are checked first (serve_requests.h).
+//
 // Once `stopping` is set, requests are answered with 503, those that wait for the model within a second.
 void RegisterRoutes(const common_params& params, const server_routes& routes, server_tools& tools, server_mcp& mcp,
                     const std::atomic<bool>& stopping, const server_http_context& http);
+
+// What to tell the user who lets other machines in without a key; else empty.
+std::string ExposureWarning(const common_params& params);
 
 }  // namespace qwen_infer
 

@@ -6,11 +6,14 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for serving.py
 
 # Long enough for a loaded machine, short enough to end a test that hangs.
 TIMEOUT_SECONDS = 600

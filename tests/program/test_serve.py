@@ -13,84 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import Server, end, free_port, serve
 
 Json = dict[str, Any]
 ReadReport = Callable[[], Json]
 
 pytestmark = pytest.mark.model
 
-START_SECONDS = 120
 API_KEY = "a key of the test"
 BUDGET = 64
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """A running server and how to talk to it."""
-
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def request(
-        self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, dict[str, str], Any]:
-        """Status, headers (names in lower case) and the body, parsed if it is JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        try:
-            text = None if body is None else json.dumps(body)
-            connection.request(method, path, text, {"Content-Type": "application/json"} | (headers or {}))
-            response = connection.getresponse()
-            content = response.read().decode()
-            names = {name.lower(): value for name, value in response.getheaders()}
-            is_json = names.get("content-type", "").startswith("application/json")
-            return response.status, names, json.loads(content) if is_json and content else content
-        finally:
-            connection.close()
-
-    def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, f"the server ended with exit code {self.process.returncode}"
-            try:
-                if self.request("GET", "/health")[0] == 200:
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        pytest.fail("the server is not ready")
-
-    def statistics(self) -> Json:
-        status, _, body = self.request("GET", "/topk/stats")
-        assert status == 200
-        return body
-
-
-def serve(qwen_infer: Path, model_path: Path, *flags: object) -> Server:
-    port = free_port()
-    command = [qwen_infer, "serve", "-m", model_path, "--port", port, "-c", 2048, "-np", 2, *flags]
-    process = subprocess.Popen(
-        list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    server = Server(process, port)
-    try:
-        server.wait_until_ready()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    return server
-
-
-def end(server: Server) -> None:
-    if server.process.poll() is None:
-        server.process.kill()
-    server.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +188,133 @@ def test_bad_requests_are_refused_and_the_server_lives_on(server: Server) -> Non
     assert server.request("GET", "/no/such/route")[0] == 404
     assert server.request("POST", "/tools", {})[0] == 403
     assert server.request("GET", "/health")[0] == 200
+
+
+@pytest.fixture(scope="module")
+def guarded(qwen_infer: Path, model_path: Path) -> Iterator[Server]:
+    """A server with a key and metrics."""
+    flags = ("--use_top_k_attention", "--top_k_attention_k", BUDGET, "--top_k_attention_sparse")
+    running = serve(qwen_infer, model_path, *flags, "--api-key", API_KEY, "--metrics")
+    yield running
+    end(running)
+
+
+KEY = {"Authorization": f"Bearer {API_KEY}"}
+
+# Body, status, and what the message has to name. Each is sent to the server as it is.
+BAD_REQUESTS = {
+    "broken": (b'{"prompt": "x"', 400, "JSON"),
+    "no_utf8": (b'{"prompt": "\xff"}', 400, "UTF-8"),
+    "nan_temperature": (b'{"prompt": "x", "temperature": NaN}', 400, "NaN"),
+    "infinite_temperature": (b'{"prompt": "x", "temperature": 1e999}', 400, "1e999"),
+    "negative_temperature": (b'{"prompt": "x", "temperature": -0.5}', 400, "-0.5"),
+    "top_p_above_1": (b'{"prompt": "x", "top_p": 1.5}', 400, "1.5"),
+    "tokens_that_wrap_around": (b'{"prompt": "x", "max_tokens": 4294967297}', 400, "4294967297"),
+    "unknown_model": (b'{"prompt": "x", "model": "gpt-4"}', 400, "gpt-4"),
+    "nested": (b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "levels"),
+    "huge": (b'{"prompt": "' + b"x" * (33 << 20) + b'"}', 413, "bytes"),
+    "longer_than_the_context": (json.dumps({"prompt": "word " * 3000}).encode(), 400, "context"),
+}
+
+
+def post(server: Server, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request("POST", path, body, {"Content-Type": "application/json"} | headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+def test_bad_requests_get_an_answer_that_names_the_value(guarded: Server, name: str) -> None:
+    body, expected, named = BAD_REQUESTS[name]
+    status, answer = post(guarded, "/v1/completions", body, KEY)
+    assert status == expected
+    assert named in answer["error"]["message"]
+    assert guarded.request("GET", "/health")[0] == 200
+
+
+BAD_SETTINGS = {
+    "k_is_0": (b'{"k": 0}', "0"),
+    "k_is_1e12": (b'{"k": 1000000000000}', "1000000000000"),
+    "nan_temperature": (b'{"temperature": "nan"}', "nan"),
+    "negative_temperature": (b'{"temperature": -1}', "-1"),
+    "unknown": (b'{"budget": 3}', "budget"),
+    "a_file": (b'{"record@0": "/dev/null"}', "record@0"),
+    "broken": (b"{", "JSON"),
+    "empty": (b"", "JSON"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_SETTINGS)
+def test_bad_settings_change_nothing(guarded: Server, name: str) -> None:
+    body, named = BAD_SETTINGS[name]
+    before = guarded.request("GET", "/topk/stats", headers=KEY)[2]["settings"]
+    status, answer = post(guarded, "/topk/config", body, KEY)
+    assert status == 400
+    assert named in answer["error"]["message"]
+    assert guarded.request("GET", "/topk/stats", headers=KEY)[2]["settings"] == before
+
+
+def test_settings_change_with_a_key(guarded: Server) -> None:
+    assert guarded.request("POST", "/topk/config", {"k": 1})[0] == 401
+    try:
+        status, _, body = guarded.request("POST", "/topk/config", {"k": 16, "sinks": 2}, KEY)
+        assert status == 200
+        assert body["settings"].startswith("k=16,")
+        guarded.request("POST", "/topk/stats/reset", headers=KEY)
+        guarded.request("POST", "/completion", {"prompt": "a b c d e f g h " * 20, "n_predict": 1}, KEY)
+        total = guarded.request("GET", "/topk/stats", headers=KEY)[2]["total"]
+        assert total["keys_kept"] <= 18 * total["rows"]
+        assert total["keys_kept"] < total["keys_seen"]
+    finally:
+        guarded.request("POST", "/topk/config", {"k": BUDGET, "sinks": 0}, KEY)
+
+
+def test_settings_do_not_change_without_a_key_on_the_server(server: Server) -> None:
+    before = server.statistics()["settings"]
+    status, _, body = server.request("POST", "/topk/config", {"k": 1})
+    assert status == 403
+    assert "--api-key" in body["error"]["message"]
+    assert server.statistics()["settings"] == before
+
+
+def test_metrics_carry_our_figures(guarded: Server) -> None:
+    guarded.request("POST", "/completion", {"prompt": "a b c", "n_predict": 2}, KEY)
+    status, headers, text = guarded.request("GET", "/metrics", headers=KEY)
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain")
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    assert "llamacpp:prompt_tokens_total" in values
+    total = guarded.request("GET", "/topk/stats", headers=KEY)[2]["total"]
+    seen = sum(float(value) for name, value in values.items() if name.startswith("topk_keys_seen_total{"))
+    assert seen == total["keys_seen"]
+
+
+def test_the_page_is_there_without_a_key_and_runs_nothing_else(guarded: Server) -> None:
+    status, headers, page = guarded.request("GET", "/")
+    assert status == 200
+    assert headers["content-type"].startswith("text/html")
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    nonce = policy.split("'nonce-")[1].split("'")[0]
+    assert page.count(f'nonce="{nonce}"') == 2
+    assert guarded.request("GET", "/")[1]["content-security-policy"] != policy
+    assert guarded.request("GET", "/", headers={"Host": "example.com"})[0] == 403
+
+
+def test_warns_when_other_machines_may_ask_without_a_key(qwen_infer: Path, tmp_path: Path) -> None:
+    for flags, warned in (
+        (("--host", "0.0.0.0"), True),  # noqa: S104
+        (("--host", "0.0.0.0", "--api-key", API_KEY), False),  # noqa: S104
+        (("--host", "127.0.0.2"), False),
+    ):
+        command = [qwen_infer, "serve", "-m", tmp_path / "none.gguf", "--port", free_port(), *flags]
+        ended = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode != 0  # there is no model
+        assert ("without a key" in ended.stderr) == warned
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])

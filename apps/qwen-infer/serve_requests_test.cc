@@ -1,0 +1,91 @@
+#include "serve_requests.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace qwen_infer {
+namespace {
+
+const std::vector<std::string> kModels = {"qwen", "qwen.gguf"};
+
+struct BadBody {
+  const char* body;
+  int status;
+  const char* named;  // in the message
+};
+
+TEST(ServeRequestsTest, RefusesBadBodiesAndNamesTheValue) {
+  const BadBody kBad[] = {
+      {R"({)", 400, "JSON"},
+      {R"({"prompt": "x")", 400, "JSON"},
+      {R"({"temperature": NaN})", 400, "NaN"},
+      {R"({"temperature": 1e999})", 400, "1e999"},
+      {R"({"temperature": -1})", 400, "-1"},
+      {R"({"temperature": "nan"})", 400, "nan"},
+      {R"({"top_p": 1.5})", 400, "1.5"},
+      {R"({"min_p": -0.5})", 400, "-0.5"},
+      {R"({"max_tokens": 4294967297})", 400, "4294967297"},
+      {R"({"max_tokens": 1.5})", 400, "1.5"},
+      {R"({"n_predict": -2})", 400, "-2"},
+      {R"({"max_completion_tokens": true})", 400, "true"},
+      {R"({"model": "gpt-4"})", 400, "gpt-4"},
+      {R"({"model": 3})", 400, "3"},
+      {"{\"prompt\": \"\xff\"}", 400, "UTF-8"},
+  };
+  for (const BadBody& bad : kBad) {
+    SCOPED_TRACE(bad.body);
+    const std::optional<Refusal> refusal = CheckModelRequest(bad.body, kModels);
+    ASSERT_TRUE(refusal.has_value());
+    EXPECT_EQ(refusal->status, bad.status);
+    EXPECT_FALSE(refusal->type.empty());
+    EXPECT_NE(refusal->message.find(bad.named), std::string::npos) << refusal->message;
+  }
+}
+
+TEST(ServeRequestsTest, LeavesTheRestToLlama) {
+  const char* const kGood[] = {
+      "",
+      "[1, 2]",
+      "3",
+      R"({"prompt": 3})",
+      R"({"model": "qwen", "temperature": 0, "top_p": 1, "max_tokens": -1})",
+      R"({"model": "qwen.gguf", "temperature": null, "model_": "gpt-4"})",
+      R"({"model": "", "messages": [{"role": "user", "content": "x", "temperature": -1, "model": "gpt-4"}]})",
+  };
+  for (const char* body : kGood) {
+    const std::optional<Refusal> refusal = CheckModelRequest(body, kModels);
+    EXPECT_FALSE(refusal.has_value()) << body << ": " << refusal->message;
+  }
+  EXPECT_FALSE(CheckModelRequest(R"({"model": "any"})", {}).has_value());
+}
+
+std::string Nested(int depth) {
+  return R"({"prompt": )" + std::string(static_cast<size_t>(depth), '[') +
+         std::string(static_cast<size_t>(depth), ']') + "}";
+}
+
+TEST(ServeRequestsTest, RefusesWhatIsNestedTooDeeply) {
+  EXPECT_FALSE(CheckModelRequest(Nested(kMaxBodyDepth - 1), kModels).has_value());  // one level is the object
+  const std::optional<Refusal> refusal = CheckModelRequest(Nested(kMaxBodyDepth), kModels);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->status, 400);
+  EXPECT_NE(refusal->message.find(std::to_string(kMaxBodyDepth)), std::string::npos);
+  EXPECT_TRUE(CheckModelRequest(Nested(1'000'000), kModels).has_value());
+}
+
+TEST(ServeRequestsTest, RefusesWhatIsTooLarge) {
+  std::string body = R"({"prompt": ")";
+  body.resize(kMaxBodyBytes - 2, 'x');
+  body += "\"}";
+  EXPECT_FALSE(CheckModelRequest(body, kModels).has_value());
+  body.insert(body.size() - 2, "x");
+  const std::optional<Refusal> refusal = CheckModelRequest(body, kModels);
+  ASSERT_TRUE(refusal.has_value());
+  EXPECT_EQ(refusal->status, 413);
+  EXPECT_NE(refusal->message.find(std::to_string(body.size())), std::string::npos);
+}
+
+}  // namespace
+}  // namespace qwen_infer
