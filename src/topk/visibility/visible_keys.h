@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "topk/carver.h"
 #include "topk/attention.h"
+#include "topk/carver.h"
 
 namespace topk {
 
