@@ -19,6 +19,12 @@ struct QuantizedRows {
   const int32_t* sums;  // [n_rows]: sum of a row's numbers
   int64_t n_rows;
   NumberWidth width = NumberWidth::kInt8;
+
+  // The rows from number `first` on.
+  QuantizedRows From(int64_t first, int64_t d) const {
+    return {static_cast<const uint8_t*>(numbers) + first * QuantizedBytes(d, width), sums + first, n_rows - first,
+            width};
+  }
 };
 
 // More than all roundings of a threshold, which are a few units of 2^-24, relative to what they round.
