@@ -106,15 +106,16 @@ HWY_INLINE void ScanRows(const uint8_t* HWY_RESTRICT numbers, const int32_t* HWY
                          const uint8_t* const* keys, int64_t d, const int32_t* HWY_RESTRICT below,
                          uint64_t* HWY_RESTRICT bits) {
   const DI di;
-  DotTile<Numbers, GroupDot, kRows>(
-      numbers, sums, keys, d, [&](int vector, int64_t part, const VI(&dot)[kRows][kTileVectors]) HWY_ATTR {
-        for (int i = 0; i < kRows; ++i) {
-          // v is the inner loop: bits of the first part come first
-          for (int v = 0; v < kTileVectors; ++v) {
-            SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), (vector + v) * kMaxLanes + part, bits[i]);
-          }
-        }
-      });
+  DotTile<Numbers, GroupDot, kRows>(numbers, sums, keys, d,
+                                    [&](int vector, int64_t part, const VI(&dot)[kRows][kTileVectors]) HWY_ATTR {
+                                      for (int i = 0; i < kRows; ++i) {
+                                        // v is the inner loop: bits of the first part come first
+                                        for (int v = 0; v < kTileVectors; ++v) {
+                                          SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])),
+                                                  (vector + v) * kMaxLanes + part, bits[i * kSurvivorStride]);
+                                        }
+                                      }
+                                    });
 }
 
 // The last rows, fewer than fill the registers.
@@ -142,7 +143,7 @@ HWY_INLINE void ScanWith(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT 
       const int64_t end = (t + 1) * rows.n_rows / n_tiles;
       ScanLastRows<Numbers, GroupDot, kTileRows<Numbers>>(end - r, numbers + r * QuantizedBytes(d, Numbers::kWidth),
                                                           rows.sums + r, keys, d, thresholds + b * kIntegerStride + r,
-                                                          survivors + b * kIntegerStride + r);
+                                                          survivors + r * kSurvivorStride + b);
     }
   }
 }
@@ -176,7 +177,7 @@ int64_t ScanRowsOnAmx(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT pan
             const VI least = hn::Set(di, below[t * kAmxRows + i]);
             for (int v = 0; v < kAmxTiles; ++v) {
               SetBits(hn::Gt(hn::Load(di, products[t][v][i]), least), (vector + v) * kMaxLanes,
-                      survivors[first + t * kAmxRows + i]);
+                      survivors[(r + t * kAmxRows + i) * kSurvivorStride + b]);
             }
           }
         }
@@ -231,7 +232,7 @@ void ScanIntegersSimd(const QuantizedRows& rows, const uint8_t* panels, int64_t 
   const int64_t n_done = ScanRowsOnAmx(rows, panels, n_blocks, d, thresholds, survivors);
   left = rows.From(n_done, d);
   thresholds += n_done;
-  survivors += n_done;
+  survivors += n_done * kSurvivorStride;
 #endif
   WithNumbers(left.width,
               [&](auto numbers) { ScanAs<decltype(numbers)>(left, panels, n_blocks, d, thresholds, survivors); });
