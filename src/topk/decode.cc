@@ -25,7 +25,7 @@ constexpr int kLeastTasksPerWorker = 2;
 // Keys of one head are strided, which neither hardware prefetchers nor pages like: a task goes from head to head after
 // this many bytes of K, so that it reads memory almost in order. The bytes that it fetches ahead fit beside them into
 // the L2 cache.
-constexpr int64_t kSegmentBytes = 128 * 1024;
+constexpr int64_t kSegmentBytes = 256 * 1024;
 constexpr int64_t kLeastSegmentsPerChunk = 4;
 
 int64_t ChunksOf(const Call& call) {
@@ -140,10 +140,19 @@ void Decode::ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker
               worker.work);
   }
   if (!part.int8_rows().empty()) {
-    const bool has_next = last % chunk_keys_ != 0;  // what follows the chunk is another task's
-    const KeySegment keys = {first, last, has_next ? segment_keys_ : 0};
-    int8_[tile_index].Scan(call_, tile, part, keys, worker.work, worker.segment);
+    int8_[tile_index].Scan(call_, tile, part, {first, last, NextSegment(tile, last)}, worker.work, worker.segment);
   }
+}
+
+// What the heads of a task fetch of their next segment, from key `first` on, while they scan one: each its share of
+// the tokens as they stand in memory, where hardware fetches on, or its own rows if they stand apart.
+FetchAhead Decode::NextSegment(const Tile& tile, int64_t first) const {
+  if (first % chunk_keys_ == 0) return {};  // what follows the chunk is another task's
+  const TensorView& keys = call_.input.k;
+  const int64_t bytes = segment_keys_ * keys.token_stride;
+  const bool heads_share_tokens = heads_at_once_ > 1 && keys.token_stride >= heads_at_once_ * keys.head_stride;
+  if (!heads_share_tokens) return {keys.Row(tile.batch, first, tile.head_kv), bytes};
+  return FetchAhead{keys.Row(tile.batch, first, 0), bytes}.Part(tile.head_kv, heads_at_once_);
 }
 
 void Decode::FinishRow(int64_t index, Worker& worker, Statistics& statistics) const {

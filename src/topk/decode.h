@@ -25,6 +25,7 @@ class Decode {
   void SampleTile(int64_t index, Worker& worker) const;
   void ScanChunk(int64_t index, Worker& worker) const;
   void ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker& worker, TilePart& part) const;
+  FetchAhead NextSegment(const Tile& tile, int64_t first) const;
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
   bool AllRowsDone() const;
 

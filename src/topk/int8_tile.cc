@@ -60,12 +60,14 @@ void Int8Tile::ScanWith(const Rows& integers, const Call& call, const Tile& tile
   integers.Load(call, rows, segment);
   const TensorView head_keys = call.KeysOf(tile.batch, tile.head_kv);
   last_key = std::min(last_key, keys.end);
+  const int64_t n_segment_blocks = (keys.end - keys.begin + kBlockKeys - 1) / kBlockKeys;
   for (first_key = std::max(first_key, keys.begin); first_key < last_key;) {
     int64_t n_blocks = 0;
     int64_t next = first_key;
     bool fits = true;
     for (; n_blocks < Int8Segment::kSegmentBlocks && next < last_key && fits; next += kBlockKeys) {
-      fits = integers.Pack({head_keys, next, std::min(kBlockKeys, last_key - next), keys.ahead}, d, n_blocks, segment);
+      const FetchAhead ahead = keys.ahead.Part((next - keys.begin) / kBlockKeys, n_segment_blocks);
+      fits = integers.Pack({head_keys, next, std::min(kBlockKeys, last_key - next), ahead}, d, n_blocks, segment);
       n_blocks += fits ? 1 : 0;
     }
     integers.FindSurvivors(call, rows, n_blocks, segment);

@@ -17,11 +17,11 @@
 
 namespace topk {
 
-// Keys [begin, end); those `ahead` of them are fetched into the L2 cache, as the next to be scanned.
+// Keys [begin, end), and what is fetched ahead while they are scanned.
 struct KeySegment {
   int64_t begin;
   int64_t end;
-  int64_t ahead;
+  FetchAhead ahead;
 };
 
 // The rows of a tile, numbered as the tile has them, in integers.

@@ -92,7 +92,7 @@ bool TransformedRows::QuantizeRow(int64_t d, int64_t row, const float* query) {
     offset += x * static_cast<double>(centre_[i]);
   }
   if (!(largest > 0) || !std::isfinite(largest)) return false;
-  const double scale = largest / 127.0;
+  const double scale = largest / LargestQueryInt8();
   double squares = 0;
   int32_t sum = 0;
   int8_t* numbers = numbers_ + row * PadToRowChunks(d);

@@ -14,6 +14,10 @@ inline constexpr int64_t kGroup = 4;  // dimensions in int8
 
 inline constexpr int32_t kByteOffset = 128;  // int8 keys are stored as unsigned bytes
 
+inline constexpr int32_t kLargestInt8 = 127;
+// Two products with unsigned bytes fit into 16 bits: 2 * 255 * 64 < 2^15.
+inline constexpr int32_t kLargestPairedInt8 = 64;
+
 struct Int8 {
   static constexpr NumberWidth kWidth = NumberWidth::kInt8;
   static constexpr int64_t kPerGroup = kGroup;

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "topk/quantize/quantize_scale.h"
+#include "topk/scan/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -131,7 +132,7 @@ void QuantizeQueriesAs(const float* HWY_RESTRICT panel, int64_t d, uint8_t* HWY_
     HWY_ALIGN float inverse[kMaxLanes];
     hn::Store(ExtentOfColumns<Numbers>(panel, d, j), df, scale);
     for (int64_t lane = 0; lane < n; ++lane) {
-      scale[lane] = ScaleOf<Numbers>(scale[lane]);
+      scale[lane] = ScaleOf<Numbers>(scale[lane], LargestQueryInt8Here());
       inverse[lane] = 1.0F / scale[lane];
     }
     const auto emit = [&](int64_t g, VI word) HWY_ATTR {
@@ -162,6 +163,8 @@ void QuantizeQueriesSimd(NumberWidth width, const float* panel, int64_t d, uint8
   WithNumbers(width, [&](auto numbers) { QuantizeQueriesAs<decltype(numbers)>(panel, d, out, facts); });
 }
 
+int32_t LargestQueryInt8Simd() { return LargestQueryInt8Here(); }
+
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace topk
@@ -173,6 +176,9 @@ namespace topk {
 HWY_EXPORT(TransformPanelSimd);
 HWY_EXPORT(QuantizeKeysSimd);
 HWY_EXPORT(QuantizeQueriesSimd);
+HWY_EXPORT(LargestQueryInt8Simd);
+
+int32_t LargestQueryInt8() { return HWY_DYNAMIC_DISPATCH(LargestQueryInt8Simd)(); }
 
 int64_t HadamardSize(int64_t d) { return std::min<int64_t>(d & -d, 512); }
 

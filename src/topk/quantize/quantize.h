@@ -78,6 +78,9 @@ struct QueryFacts {
   int32_t* sum;  // of the integers
 };
 
+// The largest number of queries in int8 that the scan multiplies right on the SIMD target in use.
+int32_t LargestQueryInt8();
+
 // From a transformed panel to signed integers, those of query j from out + j * QuantizedBytes(d, width) on; zeros from
 // d on.
 void QuantizeQueries(NumberWidth width, const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts);

@@ -46,7 +46,7 @@ void QuantizeRowsBench(benchmark::State& state, const char* target, DataType typ
   int64_t first = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        QuantizeRows({keys.view(), first, kBlockKeys, kBlockKeys}, d, factor.data(), centre.data(), panel.data()));
+        QuantizeRows({keys.view(), first, kBlockKeys}, d, factor.data(), centre.data(), panel.data()));
     first = (first + kBlockKeys) % kKeys;
   }
   state.SetItemsProcessed(state.iterations() * kBlockKeys);

@@ -71,7 +71,7 @@ template <class Numbers>
 void QuantizeQueriesAs(const float* panel, int64_t d, uint8_t* out, const QueryFacts& facts) {
   constexpr int64_t kBytes = kGroupBytes / Numbers::kPerGroup;
   for (int64_t j = 0; j < kBlockKeys; ++j) {
-    facts.scale[j] = ScaleOf<Numbers>(ExtentOf<Numbers>(panel, d, j));
+    facts.scale[j] = ScaleOf<Numbers>(ExtentOf<Numbers>(panel, d, j), LargestQueryInt8());
     const auto place = [&](int64_t i) { return out + j * QuantizedBytes(d, Numbers::kWidth) + i * kBytes; };
     const VectorFacts vector = QuantizeVector<Numbers>(panel, d, j, facts.scale[j], 0, place);
     facts.norm[j] = NormOf(static_cast<float>(vector.norm2));

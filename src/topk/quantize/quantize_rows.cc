@@ -77,16 +77,16 @@ int32_t QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RE
   const DI di;
   const int64_t count = block.count;
   const int64_t padded = PadToRowChunks(d);
-  const int64_t bytes_ahead = block.ahead * block.keys.token_stride;
   HWY_ALIGN float shift[PadToRowChunks(kMaxHeadSize)];
   const VF base = hn::Set(df, kRounder + static_cast<float>(kByteOffset));
   for (int64_t i = 0; i < padded; i += kLanes) hn::Store(hn::Sub(base, hn::Load(df, centre + i)), df, shift + i);
   VI strange = hn::Zero(di);
   for (int64_t j = 0; j < count; j += kLanes) {
+    const FetchAhead ahead = block.ahead.Part(j / kLanes, kBlockKeys / kLanes);
+    PrefetchBytes<2>(ahead.begin, ahead.bytes);
     const uint8_t* row[kLanes];
     for (int64_t m = 0; m < kLanes; ++m) {
       row[m] = block.keys.Row(0, block.first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
-      PrefetchBytes<2>(row[m] + bytes_ahead, RowBytes(kType, d));
     }
     // load(key, i): kLanes numbers of a key from i on.
     const auto quantize = [&](int64_t i, auto&& load) HWY_ATTR {

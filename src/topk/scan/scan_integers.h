@@ -16,7 +16,7 @@ constexpr int64_t PadToIntegerRows(int64_t count) { return (count + kIntegerRows
 
 // Queries of a tile in integers, as QuantizeQueries leaves them.
 struct QuantizedRows {
-  const void* numbers;  // [n_rows][QuantizedBytes(d, width)]
+  const void* numbers;  // [n_rows][QuantizedBytes(d, width)]; in int8 at most LargestQueryInt8()
   const int32_t* sums;  // [n_rows]: sum of a row's numbers
   int64_t n_rows;
   NumberWidth width = NumberWidth::kInt8;

@@ -23,8 +23,8 @@ using testing::AlignedArray;
 constexpr NumberWidth kWidths[] = {NumberWidth::kInt8, NumberWidth::kInt16};
 
 // Largest number in a vector of d of them: in int16 those of a vector with the largest norm, if all are the same.
-int LargestNumber(NumberWidth width, int64_t d) {
-  return width == NumberWidth::kInt8 ? 127 : static_cast<int>(32767.0 / std::sqrt(static_cast<double>(d)));
+int LargestNumber(NumberWidth width, int64_t d, int largest_int8 = kLargestInt8) {
+  return width == NumberWidth::kInt8 ? largest_int8 : static_cast<int>(32767.0 / std::sqrt(static_cast<double>(d)));
 }
 
 void Store(NumberWidth width, int number, uint8_t* to) {
@@ -35,30 +35,30 @@ class ScanIntegersTest : public ::testing::Test {
  protected:
   void TearDown() override { UseSimdTarget(nullptr); }
 
-  // Random numbers; every fourth row and block at the extremes, where sums overflow first.
+  // Random numbers; every fourth row and block at the extremes, where sums overflow first. For the SIMD target in use.
   void Fill(NumberWidth width, int64_t n_rows, int64_t n_blocks, int64_t d) {
     width_ = width;
-    const int largest = LargestNumber(width, d);
     const int64_t per_group = width == NumberWidth::kInt8 ? 4 : 2;
     const int64_t bytes = kGroupBytes / per_group;
     const int offset = width == NumberWidth::kInt8 ? 128 : 0;
-    std::uniform_int_distribution<int> uniform(-largest, largest);
-    const auto number = [&](int64_t at) {
+    const auto number = [&](int64_t at, int largest) {
       if (at % 4 == 3) return at % 8 == 3 ? largest : -largest;
-      return uniform(random_);
+      return std::uniform_int_distribution<int>(-largest, largest)(random_);
     };
+    const int largest_query = LargestNumber(width, d, LargestQueryInt8());
+    const int largest_key = LargestNumber(width, d);
     numbers_.assign(n_rows * QuantizedBytes(d, width), 0);
     sums_.assign(n_rows, 0);
     for (int64_t r = 0; r < n_rows; ++r) {
       for (int64_t i = 0; i < d; ++i) {
-        const int x = number(r);
+        const int x = number(r, largest_query);
         Store(width, x, numbers_.data() + r * QuantizedBytes(d, width) + i * bytes);
         sums_[r] += x;
       }
     }
     panels_ = std::make_unique<AlignedArray<uint8_t>>(n_blocks * QuantizedPanelBytes(d, width));
     for (int64_t i = 0; i < panels_->size(); i += bytes) {
-      Store(width, number(i / QuantizedPanelBytes(d, width)) + offset, panels_->data() + i);
+      Store(width, number(i / QuantizedPanelBytes(d, width), largest_key) + offset, panels_->data() + i);
     }
   }
   QuantizedRows rows() const { return {numbers_.data(), sums_.data(), static_cast<int64_t>(sums_.size()), width_}; }
@@ -74,10 +74,6 @@ class ScanIntegersTest : public ::testing::Test {
 TEST_F(ScanIntegersTest, SumsOfTheLargestNumbersFitIntoInt32) {
   for (const NumberWidth width : kWidths) {
     for (int64_t d : {1, 64, 576, 1024}) {
-      Fill(width, kIntegerRows, 8, d);
-      const int64_t largest = LargestNumber(width, d);
-      const int64_t dot = d * largest * largest;  // of row 3 and block 3; the opposite of block 7
-      ASSERT_LE(dot, int64_t{1} << 30);
       std::vector<int32_t> thresholds(8 * kIntegerStride);
       std::vector<uint64_t> survivors(kIntegerRows * kSurvivorStride);
       const auto survive = [&](int64_t block, int64_t threshold) {
@@ -87,6 +83,10 @@ TEST_F(ScanIntegersTest, SumsOfTheLargestNumbersFitIntoInt32) {
       };
       for (const char* target : SimdTargets()) {
         ASSERT_TRUE(UseSimdTarget(target));
+        Fill(width, kIntegerRows, 8, d);
+        // Of row 3 and block 3; the opposite of block 7.
+        const int64_t dot = d * LargestNumber(width, d, LargestQueryInt8()) * LargestNumber(width, d);
+        ASSERT_LE(dot, int64_t{1} << 30);
         EXPECT_EQ(survive(3, dot - 1), ~uint64_t{0}) << target << " d " << d;
         EXPECT_EQ(survive(3, dot), 0U) << target << " d " << d;
         EXPECT_EQ(survive(7, -dot - 1), ~uint64_t{0}) << target << " d " << d;

@@ -71,14 +71,14 @@ float PackQ8Simd(const KeyBlock& block, int64_t d, const Q8Panel& panel) {
   const DSquare df;
   const hn::RebindToSigned<DSquare> di;
   const int64_t n_blocks = d / kQ8BlockSize;
-  const int64_t bytes_ahead = block.ahead * block.keys.token_stride;
   const auto offsets = hn::Set(di, kOffsets);
   HWY_ALIGN uint16_t halves[kMaxHeadSize / kQ8BlockSize * kBlockKeys];
   for (int64_t j = 0; j < block.count; j += kSquareLanes) {
+    const FetchAhead ahead = block.ahead.Part(j / kSquareLanes, kBlockKeys / kSquareLanes);
+    PrefetchBytes<2>(ahead.begin, ahead.bytes);
     const uint8_t* row[kSquareLanes];
     for (int64_t m = 0; m < kSquareLanes; ++m) {
       row[m] = block.keys.Row(0, block.first + std::min(j + m, block.count - 1), 0);  // past the end the last stands in
-      PrefetchBytes<2>(row[m] + bytes_ahead, RowBytes(DataType::kQ8_0, d));
     }
     for (int64_t b = 0; b < n_blocks; ++b) {
       for (int64_t m = 0; m < kSquareLanes; ++m) {
@@ -190,7 +190,7 @@ HWY_INLINE void ScanWith(const Q8Rows& rows, const Q8Panel& panel, int64_t d, co
 }
 
 void ScanQ8Simd(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const float* thresholds, uint64_t* survivors) {
-  WithDot<Int8>([&](auto dot) HWY_ATTR { ScanWith<decltype(dot)>(rows, panel, d, thresholds, survivors); });
+  WithQueryDot<Int8>([&](auto dot) HWY_ATTR { ScanWith<decltype(dot)>(rows, panel, d, thresholds, survivors); });
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

@@ -1,4 +1,4 @@
-// The scan of q8_0 keys as the integers that they are. No key is rounded, only the queries are, to 15 bits:
+// The scan of q8_0 keys as the integers that they are. No key is rounded, only the queries are, to 14 bits:
 //
 //   q_i = s (128 h_i + l_i + r_i),   h_i, l_i: int8, |r_i| <= 1/2
 //   q.k = s sum_b c_b sum_{i in b} (128 h_i + l_i + r_i) n_i,   c_b: scales of the key's blocks of 32, n_i: its numbers
@@ -17,8 +17,8 @@
 
 namespace topk {
 
-// Largest |128 h + l|.
-inline constexpr int32_t kLargestQ8Number = 127 * 128;
+// Largest |128 h + l|: with -64 <= l < 64 neither h nor l exceeds kLargestPairedInt8.
+inline constexpr int32_t kLargestQ8Number = 63 * 128;
 
 // A block of keys; 64-byte aligned. d: a multiple of kQ8BlockSize.
 struct Q8Panel {

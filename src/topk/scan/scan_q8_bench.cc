@@ -27,7 +27,7 @@ void PackQ8Bench(benchmark::State& state, const char* target, int64_t d) {
   testing::AlignedArray<float> scales(Q8PanelScales(d));
   int64_t first = 0;
   for (auto _ : state) {
-    benchmark::DoNotOptimize(PackQ8({keys.view(), first, kBlockKeys, kBlockKeys}, d, {numbers.data(), scales.data()}));
+    benchmark::DoNotOptimize(PackQ8({keys.view(), first, kBlockKeys}, d, {numbers.data(), scales.data()}));
     first = (first + kBlockKeys) % kKeys;
   }
   state.SetItemsProcessed(state.iterations() * kBlockKeys);

@@ -38,12 +38,12 @@ struct Panel {
 // Rows of random numbers; every fourth at the extremes, where sums overflow first.
 struct Rows {
   Rows(int64_t n_rows, int64_t d, std::mt19937& random) : n(n_rows) {
-    std::uniform_int_distribution<int> number(-127, 127);
+    std::uniform_int_distribution<int> number(-kLargestPairedInt8, kLargestPairedInt8);
     for (int64_t r = 0; r < n_rows; ++r) {
       for (int64_t b = 0; b < d / kQ8BlockSize; ++b) {
         for (auto* plane : {&high, &low}) {
           for (int64_t i = 0; i < kQ8BlockSize; ++i) {
-            plane->push_back(static_cast<int8_t>(r % 4 == 3 ? 127 : number(random)));
+            plane->push_back(static_cast<int8_t>(r % 4 == 3 ? kLargestPairedInt8 : number(random)));
           }
         }
         high_sums.push_back(std::accumulate(high.end() - kQ8BlockSize, high.end(), 0));
@@ -153,9 +153,10 @@ TEST_F(ScanQ8Test, DoesNotOverflow) {
       Panel panel(kSize);
       std::fill_n(panel.numbers.data(), panel.numbers.size(), static_cast<uint8_t>(sign < 0 ? 0 : 255));
       std::fill_n(panel.scales.data(), panel.scales.size(), 1.0F);
-      const std::vector<int8_t> planes(kSize, 127);
-      const std::vector<int32_t> sums(2, 127 * kQ8BlockSize);
-      const float score = static_cast<float>(127 * 129) * static_cast<float>(sign < 0 ? -128 : 127) * kSize;
+      const std::vector<int8_t> planes(kSize, kLargestPairedInt8);
+      const std::vector<int32_t> sums(2, kLargestPairedInt8 * kQ8BlockSize);
+      const float score =
+          static_cast<float>(kLargestPairedInt8 * 129) * static_cast<float>(sign < 0 ? -128 : 127) * kSize;
       const std::vector<float> thresholds = {score * (1.0F - static_cast<float>(sign) * 1e-6F),
                                              score * (1.0F + static_cast<float>(sign) * 1e-6F)};
       for (int64_t r : {0, 1}) {
