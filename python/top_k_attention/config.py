@@ -48,9 +48,10 @@ class TopKAttentionConfig:
     enable_memory_tracking: bool = True
 
     def __post_init__(self) -> None:
-        """Checks every field."""
+        """Checks every field, and makes numbers of other types, such as numpy's, those of Python."""
         check_k(self.k)
-        check_temperature(self.temperature)
+        object.__setattr__(self, "k", self.k if self.k == "auto" else int(self.k))
+        object.__setattr__(self, "temperature", check_temperature(self.temperature))
         for name in ("use_sparse", "fallback_full_attention", "enable_memory_tracking"):
             check_flag(name, getattr(self, name))
 

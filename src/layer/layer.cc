@@ -64,6 +64,7 @@ struct TopKAttention::Impl {
     ZeroParameters(shape, parameters);
   }
 
+  Status CheckBudget(int64_t n_key) const;
   TopKOptions Options(int64_t n_key) const;
   AttentionInput Attend(const LayerInput& in, const TopKAttentionActivations& activations) const;
   Status ProjectInputs(const LayerInput& in, TopKAttentionActivations& to, const Executor& executor) const;
@@ -86,6 +87,15 @@ struct TopKAttention::Impl {
   TopKAttentionMemoryStats memory_stats;  // only what is no sum over rows
 };
 
+Status TopKAttention::Impl::CheckBudget(int64_t n_key) const {
+  const int64_t budget = config.BudgetFor(n_key);
+  if (config.fallback_full_attention || budget <= n_key) return {};
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + std::to_string(budget) + " is more than the " +
+                                                std::to_string(n_key) +
+                                                " keys, so attention would be full: lower it or set "
+                                                "fallback_full_attention"};
+}
+
 TopKOptions TopKAttention::Impl::Options(int64_t n_key) const {
   TopKOptions options;
   options.k = config.BudgetFor(n_key);
@@ -95,7 +105,6 @@ TopKOptions TopKAttention::Impl::Options(int64_t n_key) const {
   options.min_mass = static_cast<float>(shape.min_mass);
   options.max_k = std::max(options.k, kMostGrown);
   options.dense_beyond_max_k = false;  // with it, calls with and without a selection would differ
-  options.fallback = config.fallback_full_attention;
   options.sparse = config.use_sparse;
   if (config.enable_memory_tracking) options.mass = shape.exact_mass ? MassMode::kExact : MassMode::kSampled;
   return options;
@@ -148,6 +157,7 @@ Status TopKAttention::Impl::Forward(const TopKAttentionInput& input, const TopKA
   if (Status s = CheckExecutor(executor); !s.ok()) return s;
   if (Status s = CheckParameters(shape, parameters); !s.ok()) return s;
   if (Status s = ResolveInput(shape, input, in); !s.ok()) return s;
+  if (Status s = CheckBudget(in.n_key); !s.ok()) return s;
   if (Status s = CheckLength("output", output.output.size(), "[batch, n_query, embed_dim]",
                              {in.batch, in.n_query, shape.embed_dim});
       !s.ok()) {
