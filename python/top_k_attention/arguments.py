@@ -8,6 +8,7 @@ import numbers
 LARGEST_K = 1 << 30
 _LARGEST_COUNT = 1 << 30  # of sinks and of window
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.001, 1000.0
+TEMPERATURES = f"from {LEAST_TEMPERATURE} to {LARGEST_TEMPERATURE:g}"  # torch.compile cannot format numbers
 
 ACTIVATIONS = ("softmax", "relu")
 CAUSAL_KINDS = (False, True, "lower_right")
@@ -51,8 +52,7 @@ def check_kept(sinks: object, window: object, min_mass: object) -> float:
 
 def check_temperature(value: object) -> float:
     """What divides scores."""
-    allowed = f"a number from {LEAST_TEMPERATURE} to {LARGEST_TEMPERATURE:g}"
-    return check_number("temperature", value, allowed, LEAST_TEMPERATURE, LARGEST_TEMPERATURE)
+    return check_number("temperature", value, f"a number {TEMPERATURES}", LEAST_TEMPERATURE, LARGEST_TEMPERATURE)
 
 
 def check_finite(name: str, value: object) -> float:

@@ -330,3 +330,13 @@ def test_compiled_layers_give_the_same_output_and_count() -> None:
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), expected, rtol=0, atol=LIMIT)
     assert layer.get_memory_stats() == counted
+
+
+def test_layers_compiled_for_any_length_give_the_same_output_and_gradients() -> None:
+    layer = TopKAttention(16, 2, k=4, causal=True, temperature=0.8)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    for tokens in (12, 20, 3):
+        x = torch.randn(2, tokens, 16, requires_grad=True)
+        results = [(out := call(x), *torch.autograd.grad(out.square().sum(), x)) for call in (compiled, layer)]
+        for ours, expected in zip(*results, strict=True):
+            torch.testing.assert_close(ours, expected, rtol=0, atol=10 * LIMIT)  # gradients are below 10
