@@ -70,6 +70,8 @@ def test_unknown_field_is_refused_with_the_known_ones() -> None:
         TopKAttentionConfig.from_dict({"temprature": 1.0})
     with pytest.raises(TypeError, match="list"):
         TopKAttentionConfig.from_json("[]")
+    with pytest.raises(ValueError, match="'k' stands twice"):
+        TopKAttentionConfig.from_json('{"k": 1, "k": 2}')
     with pytest.raises(ValueError, match="no JSON"):
         TopKAttentionConfig.from_json("{k: 1}")
 
