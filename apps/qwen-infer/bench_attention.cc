@@ -137,6 +137,7 @@ int RunBenchAttention(Arguments arguments) {
   }
   std::atomic<bool> stop = false;
   const InterruptListener listener([&stop] { stop = true; });
+  topk::UseSimdTarget(options.simd == "auto" ? nullptr : options.simd.c_str());
   try {
     const CpuBackend cpu(options.threads);
     const Conditions conditions = ConditionsOf(options, cpu);

@@ -35,6 +35,12 @@ bool ReadShape(std::string_view text, HeadShape& shape) {
          shape.n_head % shape.n_head_kv == 0;
 }
 
+bool ReadSimd(std::string_view text, std::string& out) {
+  const std::vector<const char*> names = topk::SimdTargets();
+  out = text;
+  return text == "auto" || std::find(names.begin(), names.end(), text) != names.end();
+}
+
 bool ReadKvType(std::string_view text, ggml_type& out) { return ReadType(text, kTypes, out); }
 
 constexpr FlagRow<Options> kFlags[] = {
@@ -68,6 +74,9 @@ constexpr FlagRow<Options> kFlags[] = {
        o.cold_bytes = kColdCaches * LastLevelCacheBytes();
        return v == "auto" || ReadNumber<int64_t>(v, 0, kMaxColdBytes, o.cold_bytes);
      }},
+    {"simd", "NAME", "auto or what this machine has of AMX, AVX3 (AVX-512), AVX2, SSE4 and NEON", "auto",
+     "instructions of our kernels; llama.cpp keeps its own",
+     [](std::string_view v, Options& o) { return ReadSimd(v, o.simd); }},
     {"json", "FILE", "a file name", "", "also write all figures of all rounds, with machine, versions and flags",
      [](std::string_view v, Options& o) { return ReadPath(v, o.json); }},
     {"csv", "FILE", "a file name", "", "also write the table as CSV",

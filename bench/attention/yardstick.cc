@@ -72,7 +72,7 @@ struct IntegerTile {
         sums(kRows),
         panels(kPanels * topk::QuantizedPanelBytes(d, kWidth)),
         thresholds(kPanels * kIntegerStride),
-        survivors(kPanels * kIntegerStride) {}
+        survivors(kRows * topk::kSurvivorStride) {}
   void Multiply(int64_t d) {
     for (int64_t b = 0; b < kBlocks; b += kPanels) {
       topk::ScanIntegers({queries.data(), sums.data(), kRows, kWidth}, panels.data(), kPanels, d, thresholds.data(),

@@ -15,7 +15,7 @@ namespace topk {
 namespace {
 
 // Keys between two looks at the rows' floors: 4,096, 256 KiB in int8 at d = 64.
-constexpr int64_t kSegmentBlocks = 64;
+constexpr int64_t kSegmentBlocks = kMostScannedBlocks;
 // Vectors of kMaxLanes keys in the sample, spread over the blocks: single ones vary less than whole blocks would.
 constexpr int64_t kVectors = kBlockKeys / kMaxLanes;  // of a block
 constexpr int64_t kSampleVectors = IntegerScan::kMostSampledBlocks * kVectors;
@@ -244,8 +244,8 @@ void IntegerScan::FindSurvivors(const Call& call, const QuantizedHead& head, std
 // Whether few enough keys of the segment survived.
 bool IntegerScan::IsWorthwhile(int64_t n_rows, int64_t n_blocks) const {
   int64_t count = 0;
-  for (int64_t b = 0; b < n_blocks; ++b) {
-    for (int64_t r = 0; r < n_rows; ++r) count += std::popcount(survivors_.bits[b * kIntegerStride + r]);
+  for (int64_t r = 0; r < n_rows; ++r) {
+    for (int64_t b = 0; b < n_blocks; ++b) count += std::popcount(survivors_.bits[r * kSurvivorStride + b]);
   }
   return count * kLeastKeysPerSurvivor <= n_rows * n_blocks * kBlockKeys;
 }

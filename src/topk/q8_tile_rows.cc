@@ -110,7 +110,7 @@ void Q8TileRows::FindSurvivors(const Call& call, std::span<const RowState> rows,
       segment.thresholds[slot] = static_cast<float>(threshold);
     }
     const Q8Panel panel = {segment.PanelAt(b), segment.scales + b * Q8PanelScales(d)};
-    ScanQ8(numbers, panel, d, segment.thresholds, segment.survivors.bits + b * kIntegerStride);
+    ScanQ8(numbers, panel, d, segment.thresholds, segment.survivors.bits + b);
   }
 }
 

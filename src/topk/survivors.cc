@@ -22,7 +22,7 @@ uint64_t RangeBits(int64_t begin, int64_t end, int64_t first_key) {
 
 Survivors Survivors::Take(Carver& carver, int64_t n_blocks) {
   return {.thresholds = carver.Take<int32_t>(n_blocks * kIntegerStride),
-          .bits = carver.Take<uint64_t>(n_blocks * kIntegerStride),
+          .bits = carver.Take<uint64_t>(kIntegerStride * kSurvivorStride),
           .visible = carver.Take<uint64_t>(n_blocks),
           .listed = carver.Take<KeyIndex>(n_blocks * kBlockKeys + kMaxLanes),
           .scores = carver.Take<float>(n_blocks * kBlockKeys + kMaxLanes)};
@@ -36,7 +36,7 @@ void Survivors::DropHidden(const Call& call, const RowState& row, int64_t slot, 
     const int64_t end = std::min(first_key + n_blocks * kBlockKeys, call.input.n_key);
     FindVisibleBits(call.input.mask.type, mask, static_cast<KeyIndex>(first_key), static_cast<KeyIndex>(end), visible);
   }
-  for (int64_t b = 0; b < n_blocks; ++b) bits[b * kIntegerStride + slot] &= visible[b];
+  for (int64_t b = 0; b < n_blocks; ++b) bits[slot * kSurvivorStride + b] &= visible[b];
 }
 
 void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int64_t end_key, int64_t n_blocks,
@@ -48,11 +48,10 @@ void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int6
   const int64_t last = std::min(n_blocks, (end - first_key + kBlockKeys - 1) / kBlockKeys);
   if (first >= last) return;
   const auto key_of = [&](int64_t block) { return first_key + block * kBlockKeys; };
-  uint64_t* row_bits = bits + slot;
-  row_bits[first * kIntegerStride] &= RangeBits(begin, end, key_of(first));
-  row_bits[(last - 1) * kIntegerStride] &= RangeBits(begin, end, key_of(last - 1));
-  const int64_t n_listed = ListKeys(row_bits + first * kIntegerStride, kIntegerStride, last - first,
-                                    static_cast<KeyIndex>(key_of(first)), listed);
+  uint64_t* row_bits = bits + slot * kSurvivorStride;
+  row_bits[first] &= RangeBits(begin, end, key_of(first));
+  row_bits[last - 1] &= RangeBits(begin, end, key_of(last - 1));
+  const int64_t n_listed = ListKeys(row_bits + first, last - first, static_cast<KeyIndex>(key_of(first)), listed);
   ScoreKeys(query, keys, d, {listed, static_cast<size_t>(n_listed)}, scores);
   row.candidates.Append(scores, listed, n_listed);
 }

@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "topk/scan/amx-inl.h"
 #include "topk/scan/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -105,15 +106,16 @@ HWY_INLINE void ScanRows(const uint8_t* HWY_RESTRICT numbers, const int32_t* HWY
                          const uint8_t* const* keys, int64_t d, const int32_t* HWY_RESTRICT below,
                          uint64_t* HWY_RESTRICT bits) {
   const DI di;
-  DotTile<Numbers, GroupDot, kRows>(
-      numbers, sums, keys, d, [&](int vector, int64_t part, const VI(&dot)[kRows][kTileVectors]) HWY_ATTR {
-        for (int i = 0; i < kRows; ++i) {
-          // v is the inner loop: bits of the first part come first
-          for (int v = 0; v < kTileVectors; ++v) {
-            SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])), (vector + v) * kMaxLanes + part, bits[i]);
-          }
-        }
-      });
+  DotTile<Numbers, GroupDot, kRows>(numbers, sums, keys, d,
+                                    [&](int vector, int64_t part, const VI(&dot)[kRows][kTileVectors]) HWY_ATTR {
+                                      for (int i = 0; i < kRows; ++i) {
+                                        // v is the inner loop: bits of the first part come first
+                                        for (int v = 0; v < kTileVectors; ++v) {
+                                          SetBits(hn::Gt(dot[i][v], hn::Set(di, below[i])),
+                                                  (vector + v) * kMaxLanes + part, bits[i * kSurvivorStride]);
+                                        }
+                                      }
+                                    });
 }
 
 // The last rows, fewer than fill the registers.
@@ -141,10 +143,50 @@ HWY_INLINE void ScanWith(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT 
       const int64_t end = (t + 1) * rows.n_rows / n_tiles;
       ScanLastRows<Numbers, GroupDot, kTileRows<Numbers>>(end - r, numbers + r * QuantizedBytes(d, Numbers::kWidth),
                                                           rows.sums + r, keys, d, thresholds + b * kIntegerStride + r,
-                                                          survivors + b * kIntegerStride + r);
+                                                          survivors + r * kSurvivorStride + b);
     }
   }
 }
+
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
+// The rows that fill whole steps of AMX; returns how many they are.
+int64_t ScanRowsOnAmx(const QuantizedRows& rows, const uint8_t* HWY_RESTRICT panels, int64_t n_blocks, int64_t d,
+                      const int32_t* HWY_RESTRICT thresholds, uint64_t* HWY_RESTRICT survivors) {
+  constexpr int64_t kRows = kAmxTiles * kAmxRows;
+  const int64_t n_rows = rows.n_rows / kRows * kRows;
+  if (n_rows == 0 || rows.width != NumberWidth::kInt8 || d % kAmxDimensions != 0 || !UsesAmx()) return 0;
+  const DI di;
+  const auto* numbers = static_cast<const uint8_t*>(rows.numbers);
+  alignas(kCacheLineBytes) int32_t products[kAmxTiles][kAmxTiles][kAmxRows][kMaxLanes];
+  alignas(kCacheLineBytes) int32_t below[kRows];
+  const VI lowest = hn::Set(di, -static_cast<int32_t>(kThresholdLimit));  // the offset must not make them overflow
+  const VI highest = hn::Set(di, static_cast<int32_t>(kThresholdLimit));
+  const AmxRegisters registers;
+  for (int64_t b = 0; b < n_blocks; ++b, panels += QuantizedPanelBytes(d)) {
+    for (int64_t r = 0; r < n_rows; r += kRows) {
+      const int64_t first = b * kIntegerStride + r;
+      for (int64_t i = 0; i < kRows; i += kMaxLanes) {  // products are of bytes that have the offset still in them
+        const VI offset = hn::Mul(hn::Set(di, kByteOffset), hn::LoadU(di, rows.sums + r + i));
+        const VI threshold = hn::Clamp(hn::LoadU(di, thresholds + first + i), lowest, highest);
+        hn::Store(hn::Add(threshold, offset), di, below + i);
+      }
+      for (int vector = 0; vector < kVectors; vector += kAmxTiles) {
+        MultiplyAmx(numbers + r * d, panels + vector * kVectorBytes, d, products);
+        for (int64_t t = 0; t < kAmxTiles; ++t) {
+          for (int64_t i = 0; i < kAmxRows; ++i) {
+            const VI least = hn::Set(di, below[t * kAmxRows + i]);
+            for (int v = 0; v < kAmxTiles; ++v) {
+              SetBits(hn::Gt(hn::Load(di, products[t][v][i]), least), (vector + v) * kMaxLanes,
+                      survivors[(r + t * kAmxRows + i) * kSurvivorStride + b]);
+            }
+          }
+        }
+      }
+    }
+  }
+  return n_rows;
+}
+#endif
 
 template <class Numbers, class GroupDot>
 HWY_INLINE void SampleWith(const QuantizedRows& rows, const uint8_t* const* vectors, const float* HWY_RESTRICT scales,
@@ -185,8 +227,15 @@ void SampleAs(const QuantizedRows& rows, const uint8_t* const* vectors, const fl
 
 void ScanIntegersSimd(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                       const int32_t* thresholds, uint64_t* survivors) {
-  WithNumbers(rows.width,
-              [&](auto numbers) { ScanAs<decltype(numbers)>(rows, panels, n_blocks, d, thresholds, survivors); });
+  QuantizedRows left = rows;
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
+  const int64_t n_done = ScanRowsOnAmx(rows, panels, n_blocks, d, thresholds, survivors);
+  left = rows.From(n_done, d);
+  thresholds += n_done;
+  survivors += n_done * kSurvivorStride;
+#endif
+  WithNumbers(left.width,
+              [&](auto numbers) { ScanAs<decltype(numbers)>(left, panels, n_blocks, d, thresholds, survivors); });
 }
 
 void SampleIntegersSimd(const QuantizedRows& rows, const uint8_t* const* vectors, const float* scales,
@@ -199,6 +248,9 @@ void SampleIntegersSimd(const QuantizedRows& rows, const uint8_t* const* vectors
 double CostOfProductSimd(NumberWidth width) {
   const bool is_int8 = width == NumberWidth::kInt8;
 #if HWY_TARGET <= HWY_AVX3
+#if HWY_ARCH_X86_64
+  if (is_int8 && UsesAmx()) return 0.1;
+#endif
   if (HasVnni()) return is_int8 ? 0.25 : 0.5;
 #endif
   return HWY_TARGET == HWY_SSE4 ? 0.65 : is_int8 ? 0.85 : 0.75;

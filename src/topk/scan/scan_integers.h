@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "topk/quantize/quantize.h"
+#include "topk/scan/survivor_bits.h"
 
 namespace topk {
 
@@ -19,6 +20,12 @@ struct QuantizedRows {
   const int32_t* sums;  // [n_rows]: sum of a row's numbers
   int64_t n_rows;
   NumberWidth width = NumberWidth::kInt8;
+
+  // The rows from number `first` on.
+  QuantizedRows From(int64_t first, int64_t d) const {
+    return {static_cast<const uint8_t*>(numbers) + first * QuantizedBytes(d, width), sums + first, n_rows - first,
+            width};
+  }
 };
 
 // More than all roundings of a threshold, which are a few units of 2^-24, relative to what they round.
@@ -40,7 +47,7 @@ struct BlockBounds {
   const float* scaled_error;
 };
 
-// From one block to the next in thresholds and survivors, at least the rows of a tile.
+// From one block to the next in thresholds, at least the rows of a tile.
 inline constexpr int64_t kIntegerStride = 96;
 
 // thresholds[b * kIntegerStride + r]: one less than the least integer dot that the rule above lets pass; for r <
@@ -50,9 +57,9 @@ void FindThresholds(const RowBounds& rows, int64_t n_rows, const BlockBounds& bl
 void FindThresholdsReference(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
                              int32_t* thresholds);
 
-// Bit j of survivors[b * kIntegerStride + r]: whether dot(row r, key j of block b) > thresholds[b * kIntegerStride +
-// r], where the keys' int8 numbers are their bytes - 128. panels: n_blocks panels of QuantizeKeys of the rows' width,
-// 64-byte aligned. Exact integers: the same on every SIMD target. No allocation; any thread.
+// Bit j of survivors[r * kSurvivorStride + b]: whether dot(row r, key j of block b) > thresholds[b * kIntegerStride +
+// r], where the keys' int8 numbers are their bytes - 128. panels: n_blocks <= kMostScannedBlocks panels of QuantizeKeys
+// of the rows' width, 64-byte aligned. Exact integers: the same on every SIMD target. No allocation; any thread.
 void ScanIntegers(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,
                   const int32_t* thresholds, uint64_t* survivors);
 void ScanIntegersReference(const QuantizedRows& rows, const uint8_t* panels, int64_t n_blocks, int64_t d,

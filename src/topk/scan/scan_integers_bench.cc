@@ -23,7 +23,7 @@ void ScanIntegersBench(benchmark::State& state, const char* target, NumberWidth 
   testing::AlignedArray<uint8_t> panels(kBlocks * QuantizedPanelBytes(d, width));
   const std::vector<int32_t> sums(kIntegerStride);
   testing::AlignedArray<int32_t> thresholds(kBlocks * kIntegerStride);
-  testing::AlignedArray<uint64_t> survivors(kBlocks * kIntegerStride);
+  testing::AlignedArray<uint64_t> survivors(kIntegerStride * kSurvivorStride);
   for (auto _ : state) {
     ScanIntegers({numbers.data(), sums.data(), kIntegerStride, width}, panels.data(), kBlocks, d, thresholds.data(),
                  survivors.data());

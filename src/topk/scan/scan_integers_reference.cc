@@ -60,7 +60,7 @@ void ScanIntegersReference(const QuantizedRows& rows, const uint8_t* panels, int
         const int32_t dot = Dot(rows, r, panels + b * QuantizedPanelBytes(d, rows.width) + j * kGroupBytes, d);
         bits |= uint64_t{dot > thresholds[b * kIntegerStride + r]} << j;
       }
-      survivors[b * kIntegerStride + r] = bits;
+      survivors[r * kSurvivorStride + b] = bits;
     }
   }
 }

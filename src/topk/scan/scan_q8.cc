@@ -176,7 +176,7 @@ HWY_INLINE void ScanRows(const Q8Rows& rows, int64_t r, const Q8Panel& panel, in
       }
     }
   }
-  std::copy_n(bits, kRows, survivors + r);
+  for (int i = 0; i < kRows; ++i) survivors[(r + i) * kSurvivorStride] = bits[i];
 }
 
 template <class FourDot>

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "topk/quantize/quantize_rows.h"
+#include "topk/scan/survivor_bits.h"
 
 namespace topk {
 
@@ -41,8 +42,8 @@ struct Q8Rows {
   int64_t n_rows;
 };
 
-// Bit j of survivors[r]: whether f(row r, key j) >= thresholds[r]; a score that is NaN survives. The same bits on every
-// SIMD target that has a fused multiply-add. No allocation; any thread.
+// Bit j of survivors[r * kSurvivorStride]: whether f(row r, key j) >= thresholds[r]; a score that is NaN survives. The
+// same bits on every SIMD target that has a fused multiply-add. No allocation; any thread.
 void ScanQ8(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const float* thresholds, uint64_t* survivors);
 void ScanQ8Reference(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const float* thresholds, uint64_t* survivors);
 

@@ -41,7 +41,7 @@ void ScanQ8Bench(benchmark::State& state, const char* target, int64_t d) {
   const std::vector<int8_t> planes(kRows * d);
   const std::vector<int32_t> sums(kRows * d / kQ8BlockSize);
   const std::vector<float> thresholds(kRows, 1.0F);
-  std::vector<uint64_t> survivors(kRows);
+  std::vector<uint64_t> survivors(kRows * kSurvivorStride);
   for (auto _ : state) {
     ScanQ8({planes.data(), planes.data(), sums.data(), sums.data(), kRows}, {numbers.data(), scales.data()}, d,
            thresholds.data(), survivors.data());

@@ -40,7 +40,7 @@ void ScanQ8Reference(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const 
                      uint64_t* survivors) {
   const int64_t n_blocks = d / kQ8BlockSize;
   for (int64_t r = 0; r < rows.n_rows; ++r) {
-    survivors[r] = 0;
+    uint64_t bits = 0;
     for (int64_t j = 0; j < kBlockKeys; ++j) {
       float score = 0.0F;
       for (int64_t b = 0; b < n_blocks; ++b) {
@@ -50,8 +50,9 @@ void ScanQ8Reference(const Q8Rows& rows, const Q8Panel& panel, int64_t d, const 
         }
         score = std::fma(static_cast<float>(dot), panel.scales[b * kBlockKeys + j], score);
       }
-      survivors[r] |= uint64_t{!(score < thresholds[r])} << j;
+      bits |= uint64_t{!(score < thresholds[r])} << j;
     }
+    survivors[r * kSurvivorStride] = bits;
   }
 }
 

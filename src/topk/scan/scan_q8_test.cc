@@ -119,7 +119,7 @@ TEST_F(ScanQ8Test, FindsTheSurvivorsOfTheReference) {
         std::normal_distribution<float> around(0.0F, 9000.0F * std::sqrt(static_cast<float>(d)));
         std::vector<float> thresholds(n_rows);
         for (float& threshold : thresholds) threshold = around(random);
-        std::vector<uint64_t> bits(n_rows, 1), expected(n_rows, 2);
+        std::vector<uint64_t> bits(n_rows * kSurvivorStride), expected(bits.size());
         ScanQ8(rows.view(), panel.view(), d, thresholds.data(), bits.data());
         ScanQ8Reference(rows.view(), panel.view(), d, thresholds.data(), expected.data());
         if (has_fma) {
@@ -136,8 +136,8 @@ TEST_F(ScanQ8Test, FindsTheSurvivorsOfTheReference) {
           uint64_t sure = 0;
           ScanQ8Reference(row, panel.view(), d, lower.data(), &all);
           ScanQ8Reference(row, panel.view(), d, higher.data(), &sure);
-          EXPECT_EQ(bits[r] & ~all, 0U);
-          EXPECT_EQ(sure & ~bits[r], 0U);
+          EXPECT_EQ(bits[r * kSurvivorStride] & ~all, 0U);
+          EXPECT_EQ(sure & ~bits[r * kSurvivorStride], 0U);
         }
       }
     }

@@ -7,7 +7,8 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <cmath>
+#include <functional>
 #include <limits>
 
 #include "topk/load/pack.h"
@@ -80,6 +81,14 @@ int64_t CompactSimd(float floor, int64_t count, float* scores, KeyIndex* keys) {
   return kept;
 }
 
+// The z that a share p of a normal distribution exceeds, to 0.003 (Abramowitz and Stegun 26.2.22).
+HWY_INLINE float UpperNormalQuantile(float p) {
+  const float t = std::sqrt(-2.0F * std::log(std::min(p, 1.0F - p)));
+  const float z = t - (2.30753F + 0.27061F * t) / (1.0F + t * (0.99229F + t * 0.04481F));
+  return p <= 0.5F ? z : -z;
+}
+HWY_INLINE float NormalDensity(float z) { return 0.39894F * std::exp(-0.5F * z * z); }
+
 // Floats in the order of these integers, so that halfway between two floats is a float.
 HWY_INLINE int32_t ToOrdered(float x) {
   const auto bits = std::bit_cast<int32_t>(x);
@@ -109,60 +118,125 @@ HWY_INLINE float SmallestAtLeast(const float* HWY_RESTRICT scores, int64_t count
   return hn::GetLane(hn::MinOfLanes(df, smallest));
 }
 
-// A floor that `least` to `most` scores reach; where ties allow none, the highest that at least `least` reach.
-float FloorForSimd(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most) {
-  // Halving values finds the floor of most distributions in log2(count) steps; halving floats' order always ends.
-  constexpr int kStepsByValue = 16;
+// The scores of [low, high), in order; out has room for a vector more.
+HWY_INLINE int64_t Between(const float* HWY_RESTRICT scores, int64_t count, float low, float high,
+                           float* HWY_RESTRICT out) {
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
-  hn::StoreU(hn::Set(df, -std::numeric_limits<float>::infinity()), df, scores + count);
-  auto largest = hn::Load(df, scores);
-  for (int64_t j = n; j < count; j += n) largest = hn::Max(largest, hn::Load(df, scores + j));
-
-  // At least `least` scores reach `low`, fewer reach `high`.
-  int64_t low = ToOrdered(SmallestAtLeast(scores, count, -std::numeric_limits<float>::max()));
-  int64_t high = int64_t{ToOrdered(hn::GetLane(hn::MaxOfLanes(df, largest)))} + 1;
-  for (int step = 0; high - low > 1; ++step) {
-    int64_t middle = low + (high - low) / 2;
-    if (step < kStepsByValue) {
-      const float value =
-          0.5F * FromOrdered(static_cast<int32_t>(low)) + 0.5F * FromOrdered(static_cast<int32_t>(high - 1));
-      middle = std::clamp<int64_t>(ToOrdered(value), low + 1, high - 1);
-    }
-    const float floor = FromOrdered(static_cast<int32_t>(middle));
-    const int64_t reached = CountAtLeast(scores, count, floor);
-    if (reached >= least && reached <= most) return floor;
-    (reached > most ? low : high) = middle;
+  const auto least = hn::Set(df, low);
+  const auto end = hn::Set(df, high);
+  int64_t n_out = 0;
+  for (int64_t j = 0; j < count; j += n) {
+    const auto s = hn::Load(df, scores + j);
+    const auto is_between = hn::And(hn::Ge(s, least), hn::Lt(s, end));
+    hn::StoreU(hn::Compress(s, is_between), df, out + n_out);
+    n_out += static_cast<int64_t>(hn::CountTrue(df, is_between));
   }
-  return FromOrdered(static_cast<int32_t>(low));
+  return n_out;
+}
+
+// What a search starts from, of the scores that are not hidden.
+struct Spread {
+  float smallest, largest;
+  int64_t count;
+  float mean, deviation;
+};
+
+HWY_INLINE Spread SpreadOf(const float* HWY_RESTRICT scores, int64_t count) {
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  const auto lowest = hn::Set(df, std::numeric_limits<float>::lowest());
+  auto smallest = infinity;
+  auto largest = hn::Neg(infinity);
+  auto sum = hn::Zero(df);
+  auto squares = hn::Zero(df);
+  size_t shown = 0;
+  for (int64_t j = 0; j < count; j += n) {
+    const auto s = hn::Load(df, scores + j);
+    const auto is_shown = hn::Ge(s, lowest);
+    const auto x = hn::IfThenElseZero(is_shown, s);
+    smallest = hn::Min(smallest, hn::IfThenElse(is_shown, s, infinity));
+    largest = hn::Max(largest, s);
+    sum = hn::Add(sum, x);
+    squares = hn::MulAdd(x, x, squares);
+    shown += hn::CountTrue(df, is_shown);
+  }
+  const auto total = static_cast<float>(shown);
+  const float mean = hn::GetLane(hn::SumOfLanes(df, sum)) / total;
+  const float variance = hn::GetLane(hn::SumOfLanes(df, squares)) / total - mean * mean;
+  return {hn::GetLane(hn::MinOfLanes(df, smallest)), hn::GetLane(hn::MaxOfLanes(df, largest)),
+          static_cast<int64_t>(shown), mean, std::sqrt(std::max(0.0F, variance))};
+}
+
+// Where a search for a floor has come to: at least `least` scores reach `low`, fewer reach `high`. Both are ordered.
+struct Bracket {
+  int64_t low, high;
+  int64_t n_low, n_high;  // how many do
+};
+
+// Narrows the bracket until `least` to `most` scores reach its lower end, or there are at most `few` between its ends.
+HWY_INLINE Bracket Search(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most, int64_t few) {
+  // Two tries that would be right for a normal distribution; then halving values, which takes log2(count) steps for
+  // most others; halving floats' order always ends.
+  constexpr int kNormalSteps = 2;
+  constexpr int kStepsByValue = 16;
+  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), scores + count);
+  const Spread spread = SpreadOf(scores, count);
+  Bracket b{ToOrdered(spread.smallest), int64_t{ToOrdered(spread.largest)} + 1, spread.count, 0};
+  const float wanted = 0.5F * static_cast<float>(least + most);
+  const auto total = static_cast<float>(spread.count);
+  float z = UpperNormalQuantile(wanted / total);
+  for (int step = 0; b.high - b.low > 1 && b.n_low > most && b.n_low - b.n_high > few; ++step) {
+    int64_t middle = b.low + (b.high - b.low) / 2;
+    if (step < kNormalSteps + kStepsByValue) {
+      const float value = step < kNormalSteps ? spread.mean + z * spread.deviation
+                                              : 0.5F * FromOrdered(static_cast<int32_t>(b.low)) +
+                                                    0.5F * FromOrdered(static_cast<int32_t>(b.high - 1));
+      if (std::isfinite(value)) middle = std::clamp<int64_t>(ToOrdered(value), b.low + 1, b.high - 1);
+    }
+    const int64_t reached = CountAtLeast(scores, count, FromOrdered(static_cast<int32_t>(middle)));
+    (reached >= least ? b.low : b.high) = middle;
+    (reached >= least ? b.n_low : b.n_high) = reached;
+    z += (static_cast<float>(reached) - wanted) / (total * NormalDensity(z));
+  }
+  return b;
+}
+
+// A floor that `least` to `most` scores reach; where ties allow none, the highest that at least `least` reach.
+float FloorForSimd(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most) {
+  return FromOrdered(static_cast<int32_t>(Search(scores, count, least, most, 0).low));
 }
 
 float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
-  return SmallestAtLeast(scores, count, FloorForSimd(scores, count, k, k));
+  constexpr int64_t kFew = 16;
+  const Bracket b = Search(scores, count, k, k, kFew);
+  const float low = FromOrdered(static_cast<int32_t>(b.low));
+  if (b.n_low == k || b.high - b.low <= 1) return SmallestAtLeast(scores, count, low);
+  const float high = FromOrdered(static_cast<int32_t>(b.high));
+  float between[kFew + kMaxLanes];
+  const int64_t n_between = Between(scores, count, low, high, between);
+  float* kth = between + (k - 1 - b.n_high);
+  std::nth_element(between, kth, between + n_between, std::greater<>());
+  return *kth;
 }
 
-int64_t ListKeysSimd(const uint64_t* HWY_RESTRICT survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
+int64_t ListKeysSimd(const uint64_t* HWY_RESTRICT survivors, int64_t n_blocks, KeyIndex first_key,
                      KeyIndex* HWY_RESTRICT keys) {
+  // A few bits are set in most words: as many steps for each, needed or not, cost less than branches that depend on
+  // their number.
+  constexpr int kStepsAtOnce = 8;
   int64_t n_keys = 0;
   for (int64_t b = 0; b < n_blocks; ++b, first_key += kBlockKeys) {
-    uint64_t bits = survivors[b * stride];
-    if (bits == 0) continue;
-#if HWY_TARGET <= HWY_AVX3
-    // Branches that depend on the number of bits would cost more.
-    const DI di;
-    const auto n = static_cast<int64_t>(hn::Lanes(di));
-    const auto lane = hn::Iota(di, 0);
-    for (int64_t j = 0; j < kBlockKeys; j += n, bits >>= n) {
-      uint8_t mask_bytes[8];
-      std::memcpy(mask_bytes, &bits, sizeof bits);
-      const auto mask = hn::LoadMaskBits(di, mask_bytes);
-      hn::StoreU(hn::Compress(hn::Add(lane, hn::Set(di, first_key + static_cast<KeyIndex>(j))), mask), di,
-                 keys + n_keys);
-      n_keys += std::popcount(static_cast<uint16_t>(bits));
-    }
-#else
-    for (; bits != 0; bits &= bits - 1) keys[n_keys++] = first_key + static_cast<KeyIndex>(std::countr_zero(bits));
-#endif
+    uint64_t bits = survivors[b];
+    const int64_t end = n_keys + std::popcount(bits);
+    do {
+      for (int step = 0; step < kStepsAtOnce; ++step, bits &= bits - 1) {
+        keys[n_keys + step] = first_key + static_cast<KeyIndex>(std::countr_zero(bits));
+      }
+      n_keys += kStepsAtOnce;
+    } while (n_keys < end);
+    n_keys = end;
   }
   return n_keys;
 }
@@ -193,8 +267,8 @@ float FloorFor(float* scores, int64_t count, int64_t least, int64_t most) {
   return HWY_DYNAMIC_DISPATCH(FloorForSimd)(scores, count, least, most);
 }
 
-int64_t ListKeys(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys) {
-  return HWY_DYNAMIC_DISPATCH(ListKeysSimd)(survivors, stride, n_blocks, first_key, keys);
+int64_t ListKeys(const uint64_t* survivors, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys) {
+  return HWY_DYNAMIC_DISPATCH(ListKeysSimd)(survivors, n_blocks, first_key, keys);
 }
 
 float KthLargest(float* scores, int64_t count, int64_t k) {

@@ -30,11 +30,10 @@ float KthLargestReference(float* scores, int64_t count, int64_t k);
 // `count` is with them, `least` at most the number of the others.
 float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);
 
-// The keys whose bits are set, in order: bit j of survivors[b * stride], b < n_blocks, is key first_key + 64 b + j.
+// The keys whose bits are set, in order: bit j of survivors[b], b < n_blocks, is key first_key + 64 b + j.
 // Returns how many. Up to kMaxLanes elements of `keys` past them may be overwritten.
-int64_t ListKeys(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys);
-int64_t ListKeysReference(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
-                          KeyIndex* keys);
+int64_t ListKeys(const uint64_t* survivors, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys);
+int64_t ListKeysReference(const uint64_t* survivors, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys);
 
 }  // namespace topk
 

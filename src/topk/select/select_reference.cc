@@ -33,11 +33,10 @@ float KthLargestReference(float* scores, int64_t count, int64_t k) {
   return sorted[k - 1];
 }
 
-int64_t ListKeysReference(const uint64_t* survivors, int64_t stride, int64_t n_blocks, KeyIndex first_key,
-                          KeyIndex* keys) {
+int64_t ListKeysReference(const uint64_t* survivors, int64_t n_blocks, KeyIndex first_key, KeyIndex* keys) {
   int64_t n_keys = 0;
   for (int64_t j = 0; j < n_blocks * kBlockKeys; ++j) {
-    const uint64_t bits = survivors[j / kBlockKeys * stride];
+    const uint64_t bits = survivors[j / kBlockKeys];
     if ((bits >> j % kBlockKeys & 1) != 0) keys[n_keys++] = first_key + static_cast<KeyIndex>(j);
   }
   return n_keys;

@@ -33,7 +33,7 @@ std::span<const KeyIndex> VisibleKeys::Peek() {
       const KeyIndex segment_end = std::min<KeyIndex>(next_ + kSegmentKeys, end_);
       FindVisibleBits(mask_type_, mask_, next_, segment_end, scratch_.bits);
       const int64_t n_words = (segment_end - next_ + kBlockKeys - 1) / kBlockKeys;
-      last_ += ListKeys(scratch_.bits, 1, n_words, next_, scratch_.listed + last_);
+      last_ += ListKeys(scratch_.bits, n_words, next_, scratch_.listed + last_);
       next_ = segment_end;
     }
   }
