@@ -64,9 +64,8 @@ class Rivals {
  private:
   // Of a call. Every call takes the next piece of the caches, which so was not used for long.
   double Seconds(int64_t n_key, const topk::TopKOptions& options) {
-    return SecondsPerCall(kLeastSeconds, stop_, [&] {
-      RunAttention(InputOf(next_piece_++, n_key), options, output_.data(), nullptr, executor_);
-    });
+    return SecondsPerCall(kLeastSeconds, stop_,
+                          [&] { RunAttention(InputOf(next_piece_++, n_key), options, output_.data(), {}, executor_); });
   }
 
   topk::AttentionInput InputOf(size_t piece, int64_t n_key) const {

@@ -13,9 +13,9 @@ topk::OutputView TightOutput(const topk::AttentionInput& input, float* numbers) 
 }
 
 void RunAttention(const topk::AttentionInput& input, const topk::TopKOptions& options, float* output,
-                  topk::Selection* selection, const topk::Executor& executor) {
+                  const Wanted& wanted, const topk::Executor& executor) {
   const topk::Status status =
-      topk::Attention(input, options, {TightOutput(input, output), selection, nullptr}, executor);
+      topk::Attention(input, options, {TightOutput(input, output), wanted.selection, wanted.statistics}, executor);
   if (!status.ok()) throw std::runtime_error(status.message());
 }
 
@@ -45,7 +45,7 @@ void Contest::AddStock(const CpuBackend& cpu, Method method) {
 void Contest::AddOurs(Method method, const topk::TopKOptions& options, topk::Executor executor) {
   executor.scratch = &scratch_.emplace_back();  // kept from call to call, as the backend of a model keeps it
   const auto run = [this, options, executor](size_t copy) {
-    RunAttention(inputs_[copy], options, output_.data(), nullptr, executor);
+    RunAttention(inputs_[copy], options, output_.data(), {}, executor);
   };
   contestants_.push_back({method, run, output_.data(), options});
 }

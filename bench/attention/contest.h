@@ -44,9 +44,15 @@ class Contest {
   std::vector<Contestant> contestants_;
 };
 
+// What else to find out of a call; null: not wanted.
+struct Wanted {
+  topk::Selection* selection = nullptr;
+  topk::Statistics* statistics = nullptr;
+};
+
 // Attention, or an exception with its message.
 void RunAttention(const topk::AttentionInput& input, const topk::TopKOptions& options, float* output,
-                  topk::Selection* selection, const topk::Executor& executor);
+                  const Wanted& wanted, const topk::Executor& executor);
 
 // Where a tensor [n_query, n_head, d] without gaps has its rows.
 topk::OutputView TightOutput(const topk::AttentionInput& input, float* numbers);

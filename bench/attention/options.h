@@ -25,7 +25,7 @@ struct Options {
   double seconds = 0;  // a measurement takes at least this long
   int repeat = 0;      // measurements of each method, in turns
   int64_t cold_bytes = 0;
-  std::string simd;  // of our kernels: one of topk::SimdTargets(), or "auto"
+  std::string simd;                 // of our kernels: one of topk::SimdTargets(), or "auto"
   std::string json, csv, markdown;  // files; empty: none
 
   std::map<std::string, std::string> text;  // the value of every flag but the files, as it was written, by name

@@ -69,6 +69,7 @@ nlohmann::ordered_json RowJson(const Row& row) {
           {"ratio", {{"median", row.speed_up.median}, {"min", row.speed_up.min}, {"max", row.speed_up.max}}},
           {"roofline", row.roofline},
           {"giga_per_second", YardsticksJson(row.times)},
+          {"candidates", row.candidates},
           {"scratch_bytes", row.scratch_bytes}};
 }
 
@@ -83,12 +84,13 @@ std::string MarkdownHead(const Conditions& conditions) {
       " rounds in turns\n\n"
       "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of our best. Roofline: share "
       "that our best\nreaches of the measured speed of reading K (1 query) or of its own multiply-adds from cache "
-      "(more).\n\n"
+      "(more). Candidates: keys that our best scores in f32, per query and head.\n\n"
       "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
-      "| top-k, int16 scan | ours, dense | ratio (min - max) | roofline | scratch |";
+      "| top-k, int16 scan | ours, dense | ratio (min - max) | roofline | candidates "
+      "| scratch |";
   const bool has_inputs = conditions.flags.contains("inputs");
   text += has_inputs ? " inputs |\n" : "\n";
-  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
   return text + (has_inputs ? "---|\n" : "\n");
 }
 
@@ -98,14 +100,14 @@ std::string MarkdownLine(const Row& row) {
                      " | " + std::to_string(c.n_key) + " | " + ggml_type_name(c.type) + " |";
   for (const std::optional<double>& time : row.microseconds) line += " " + Microseconds(time) + " |";
   return line + " **" + Fixed(row.speed_up.median, 2) + "** (" + Fixed(row.speed_up.min, 2) + " - " +
-         Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Bytes(row.scratch_bytes) +
-         " |" + (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
+         Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Fixed(row.candidates, 0) +
+         " | " + Bytes(row.scratch_bytes) + " |" + (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
 }
 
 std::string Csv(std::span<const Row> rows) {
   std::string text = "queries,heads,heads_kv,head_size,keys,type";
   for (const Method method : kMethods) text.append(",").append(NameOf(method)).append("_us");
-  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,scratch_bytes,inputs\n";
+  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,candidates,scratch_bytes,inputs\n";
   for (const Row& row : rows) {
     const Case& c = row.the_case;
     for (const int64_t number : {c.n_query, c.heads.n_head, c.heads.n_head_kv, c.heads.d, c.n_key}) {
@@ -114,7 +116,7 @@ std::string Csv(std::span<const Row> rows) {
     text += ggml_type_name(c.type);
     for (const std::optional<double>& time : row.microseconds) text += "," + (time ? Fixed(*time, 4) : "");
     text.append(",").append(NameOf(row.best_stock)).append(",").append(NameOf(row.best_ours));
-    for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline}) {
+    for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline, row.candidates}) {
       text += "," + Fixed(x, 4);
     }
     text += "," + std::to_string(row.scratch_bytes) + "," + Quoted(c.InputsName()) + "\n";

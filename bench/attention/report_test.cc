@@ -17,6 +17,7 @@ Row SomeRow() {
   times.call[IndexOf(Method::kDense)] = {3e-3, 3e-3};
   times.unit[IndexOf(Yardstick::kRead)] = {1e-10, 1e-10};
   Row row = Evaluate({.heads = {4, 2, 32}, .type = GGML_TYPE_Q8_0, .n_query = 1, .n_key = 4096}, times);
+  row.candidates = 420.4;
   row.scratch_bytes = 3 << 20;
   return row;
 }
@@ -31,9 +32,9 @@ const Conditions kConditions = {.processor = "Some CPU",
 
 TEST(ReportTest, MarkdownHasACellForEveryColumn) {
   const std::string line = MarkdownLine(SomeRow());
-  EXPECT_EQ(
-      line,
-      "| 1 | 4/2 | 32 | 4096 | q8_0 | 150 | - | 50.0 | - | - | 750 | **3.00** (2.00 - 4.00) | 14 % | 3.0 MiB |\n");
+  EXPECT_EQ(line,
+            "| 1 | 4/2 | 32 | 4096 | q8_0 | 150 | - | 50.0 | - | - | 750 | **3.00** (2.00 - 4.00) | 14 % | 420 | 3.0 "
+            "MiB |\n");
   const std::string head = MarkdownHead(kConditions);
   EXPECT_NE(head.find("Some CPU, 2 threads; ggml 1.2.3; medians of 2 rounds"), std::string::npos);
   const std::string rule = head.substr(head.rfind("\n|") + 1);
@@ -54,7 +55,7 @@ TEST(ReportTest, RecordedInputsAreNamed) {
                                    head.substr(head.rfind("\n|-") + 1)}) {
     EXPECT_EQ(std::count(other.begin(), other.end(), '|'), std::count(line.begin(), line.end(), '|')) << other;
   }
-  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",3145728,\"layer \"\"6\"\".gguf\"\n"))
+  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",420.4000,3145728,\"layer \"\"6\"\".gguf\"\n"))
       << Csv(std::vector<Row>{row});
   EXPECT_TRUE(Csv(std::vector<Row>{SomeRow()}).ends_with(",\"gaussian\"\n"));
   EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["inputs"], inputs->name);

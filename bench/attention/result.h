@@ -22,10 +22,11 @@ struct Row {
   Method best_ours = Method::kDense;
   Ratio speed_up;             // time of best_stock / time of best_ours, round by round
   double roofline = 0;        // share of the least time that the work of best_ours could take here (yardstick.h)
+  double candidates = 0;      // keys that best_ours scores in f32, per query and head
   int64_t scratch_bytes = 0;  // that best_ours allocates
 };
 
-// All but scratch_bytes. `times` has one method of stock and one of ours at least.
+// All but candidates and scratch_bytes. `times` has one method of stock and one of ours at least.
 Row Evaluate(const Case& the_case, const Times& times);
 
 }  // namespace qwen_infer::attention_bench

@@ -1,5 +1,7 @@
 #include "attention/run.h"
 
+#include <vector>
+
 #include "attention/contest.h"
 #include "attention/measure.h"
 #include "attention/verify.h"
@@ -24,6 +26,10 @@ Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options,
   Row row = Evaluate(the_case, Measure(contest, YardsticksFor(contest.problem(), executor), options, stop));
   for (const Contestant& contestant : contest.contestants()) {
     if (contestant.method != row.best_ours) continue;
+    topk::Statistics statistics;
+    std::vector<float> output(static_cast<size_t>(the_case.Rows() * the_case.heads.d));
+    RunAttention(contest.input(0), contestant.options, output.data(), {.statistics = &statistics}, executor);
+    row.candidates = static_cast<double>(statistics.keys_scored) / static_cast<double>(statistics.rows);
     row.scratch_bytes = topk::ScratchBytes(contest.input(0), contestant.options, executor.n_workers);
   }
   return row;

@@ -153,7 +153,7 @@ void Verifier::Check(const Contestant& contestant, const topk::Executor& executo
   if (!is_top_k) return;
   topk::Selection selection;
   std::vector<float> output(static_cast<size_t>(the_case.Rows() * sample_.input.d_v));
-  RunAttention(contest_.input(0), contestant.options, output.data(), &selection, executor);
+  RunAttention(contest_.input(0), contestant.options, output.data(), {.selection = &selection}, executor);
   if (const std::string why = DifferentSelection(sample_, selection_, selection); !why.empty()) {
     refuse("does not select the exact set: " + why);
   }

@@ -82,6 +82,8 @@ struct Statistics {
   int64_t dense_rows = 0;  // rows that kept every key or ran dense
   int64_t keys_seen = 0;   // visible keys, summed over rows
   int64_t keys_kept = 0;
+  // Keys scored in f32, summed over rows: all that a row sees, but where a scan in integers has ruled the others out.
+  int64_t keys_scored = 0;
   int64_t mass_rows = 0;  // rows whose mass was measured
   double mass_sum = 0.0;  // over those rows
   double mass_min = 1.0;  // over those rows

@@ -77,6 +77,7 @@ typedef struct {
 typedef struct {
   int64_t rows, dense_rows, keys_seen, keys_kept, mass_rows;
   double mass_sum, mass_min, seconds;
+  int64_t keys_scored;
 } topk_statistics;
 
 /* Computes attention. `options`: "k=256,sinks=4,..." with the fields of topk::TopKOptions; null or empty: defaults.

@@ -122,6 +122,7 @@ void Statistics::Add(const Statistics& other) {
   dense_rows += other.dense_rows;
   keys_seen += other.keys_seen;
   keys_kept += other.keys_kept;
+  keys_scored += other.keys_scored;
   mass_rows += other.mass_rows;
   mass_sum += other.mass_sum;
   mass_min = std::min(mass_min, other.mass_min);

@@ -95,8 +95,8 @@ topk::Status Run(const topk_attention_input* input, const char* text, const topk
     return s;
   }
   if (statistics != nullptr) {
-    *statistics = {counted.rows,      counted.dense_rows, counted.keys_seen, counted.keys_kept,
-                   counted.mass_rows, counted.mass_sum,   counted.mass_min,  counted.seconds};
+    *statistics = {counted.rows,     counted.dense_rows, counted.keys_seen, counted.keys_kept,  counted.mass_rows,
+                   counted.mass_sum, counted.mass_min,   counted.seconds,   counted.keys_scored};
   }
   return {};
 }

@@ -126,6 +126,7 @@ void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statist
   statistics.dense_rows += n_kept == row.visible->count ? 1 : 0;
   statistics.keys_seen += row.visible->count;
   statistics.keys_kept += n_kept;
+  statistics.keys_scored += row.is_dense || row.is_canonical ? row.visible->count : row.n_scored;
   if (!row.measures_mass || row.visible->count == 0 || std::isnan(mass)) return;
   mass = std::min(mass, 1.0);  // both sums round
   statistics.mass_rows += 1;

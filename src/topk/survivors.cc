@@ -53,6 +53,7 @@ void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int6
   row_bits[last - 1] &= RangeBits(begin, end, key_of(last - 1));
   const int64_t n_listed = ListKeys(row_bits + first, last - first, static_cast<KeyIndex>(key_of(first)), listed);
   ScoreKeys(query, keys, d, {listed, static_cast<size_t>(n_listed)}, scores);
+  row.n_scored += n_listed;
   row.candidates.Append(scores, listed, n_listed);
 }
 

@@ -142,6 +142,8 @@ void TilePart::PrepareScores(const Call& call, const RowState& row, int64_t firs
 // Offers the block's scores to a sparse row: to its mass if that is measured, to its candidates.
 void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const {
   if (row.measures_mass) AddToExpSum(scores, row.all);
+  row.n_scored +=
+      std::min<int64_t>(first_key + kBlockKeys, row.visible->end) - std::max<int64_t>(first_key, row.visible->begin);
   // Sinks and window are in anyway: they do not compete.
   if (first_key < row.visible->sinks_end || first_key + kBlockKeys > row.visible->window_begin) {
     HideOutside(row.visible->sinks_end, row.visible->window_begin, first_key, scores);
@@ -208,6 +210,7 @@ void TilePart::MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_pa
   if (!row.is_dense) {
     row.candidates.Append(part.candidates);
     row.all.Merge(part.all);
+    row.n_scored += part.n_scored;
     return;
   }
   if (part.all.sum == 0.0F) return;

@@ -25,6 +25,7 @@ struct RowState {
   bool measures_mass = false;
   Candidates candidates;  // of a sparse row
   ExpSum all;             // of all keys: always for a dense row, if measured for a sparse one
+  int64_t n_scored = 0;   // keys of a sparse row that were scored in f32
 };
 
 // What is known of a row before a part begins with it.
