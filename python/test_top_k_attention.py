@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+import warnings
 from pathlib import Path
 
 # From pytest this file is imported by its path, so its folder may be missing.
@@ -74,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     if options.threads is not None:
         torch.set_num_threads(options.threads)
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")  # torch's, amid the report
     report, speeds, peaks = Report(), performance.Speeds(), memory.Memory()
     print(f"top_k_attention from {Path(top_k_attention.__file__).parent}; torch {torch.__version__}, ", end="")
     print(f"{torch.get_num_threads()} threads")

@@ -3,7 +3,7 @@
     python3 bench/layer/run.py --json layer.json
     python3 bench/layer/plot.py layer.json docs/benchmarks/layer.svg
 
-Needs matplotlib.
+Several reports of one machine, as of a measurement in parts, make one drawing. Needs matplotlib.
 """
 
 from __future__ import annotations
@@ -27,10 +27,15 @@ STYLES = {
 }
 
 
-def draw(report: dict[str, Any], top_k: int, path: Path) -> None:
+def draw(reports: list[dict[str, Any]], top_k: int, path: Path) -> None:
     """A panel for each pass."""
     pyplot = drawing.import_pyplot()
-    rows = [row for row in report["passes"] + report["paper"] if row["top_k"] == top_k]
+    machines = {f"{report['cpu']}, {report['threads']} threads" for report in reports}
+    if len(machines) > 1:
+        raise ValueError(f"they are of several machines: {'; '.join(sorted(machines))}")
+    against_full = [row for report in reports for row in report["passes"]]
+    against_paper = [row for report in reports for row in report["paper"]]
+    rows = [row for row in against_full + against_paper if row["top_k"] == top_k]
     passes = list(dict.fromkeys(row["pass"] for row in rows))
     if not passes:
         raise ValueError(f"nothing was measured with k = {top_k}")
@@ -55,21 +60,22 @@ def draw(report: dict[str, Any], top_k: int, path: Path) -> None:
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2)
     row = rows[0]
     shape = f"{row['heads']} heads of {row['head_size']}, k = {top_k}"
-    figure.suptitle(f"{report['cpu']}, {report['threads']} threads; {shape}, causal, f32", fontsize="medium")
+    figure.suptitle(f"{machines.pop()}; {shape}, causal, f32", fontsize="medium")
     drawing.save(figure, path)
 
 
 def main() -> None:
     """Reads the report and draws it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("report", type=Path, help="file written by bench/layer/run.py --json")
+    parser.add_argument("reports", type=Path, nargs="+", help="files written by bench/layer/run.py --json")
     parser.add_argument("picture", type=Path, help="file to write (.svg, .png)")
     parser.add_argument("--top_k", type=int, default=128, help="the k that is drawn (default: %(default)s)")
     options = parser.parse_args()
     try:
-        draw(json.loads(options.report.read_text(encoding="utf-8")), options.top_k, options.picture)
+        reports = [json.loads(path.read_text(encoding="utf-8")) for path in options.reports]
+        draw(reports, options.top_k, options.picture)
     except (OSError, ValueError, KeyError) as error:
-        sys.exit(f"error: {options.report} cannot be drawn: {error!r}")
+        sys.exit(f"error: {', '.join(map(str, options.reports))} cannot be drawn: {error!r}")
 
 
 if __name__ == "__main__":

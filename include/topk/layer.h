@@ -36,7 +36,7 @@ struct TopKAttentionConfig {
   double temperature = 1.0;  // divides the scores
   // Every row takes the sparse path (TopKOptions::sparse). The selection that Forward reports is sparse either way.
   bool use_sparse = false;
-  // Where k covers all keys the result is full attention; if off, that is an error (kBudgetCoversAllKeys).
+  // With k above the number of keys attention is full; if off, that is an error (kBudgetCoversAllKeys).
   bool fallback_full_attention = true;
   // Off: MemoryStats stay at zero, and no mass is measured.
   bool enable_memory_tracking = true;

@@ -255,5 +255,5 @@ def _attention(
     if statistics is None:
         statistics = Statistics()
         setattr(module, _STATISTICS, statistics)
-    statistics.add(attended.statistics, is_fallback=k >= n_key)
+    statistics.add(attended.statistics)
     return attended.out.to(dtype).transpose(1, 2).contiguous(), None

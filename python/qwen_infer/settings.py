@@ -7,12 +7,12 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from top_k_attention.arguments import (
-    LARGEST_COUNT,
+    MASS_KINDS,
     check_choice,
+    check_fallback,
     check_flag,
-    check_integer,
     check_k,
-    check_number,
+    check_kept,
     check_temperature,
 )
 from top_k_attention.config import Budget, budget_for
@@ -45,19 +45,14 @@ class Settings:
         """Checks every field."""
         check_k(self.k)
         check_temperature(self.temperature)
-        check_integer("sinks", self.sinks, 0, LARGEST_COUNT)
-        check_integer("window", self.window, 0, LARGEST_COUNT)
-        check_number("min_mass", self.min_mass, "a number from 0 to 1", 0.0, 1.0)
+        check_kept(self.sinks, self.window, self.min_mass)
         check_flag("fallback", self.fallback)
-        check_choice("mass", self.mass, ("off", "sampled", "exact"))
+        check_choice("mass", self.mass, MASS_KINDS)
 
     def k_for(self, n_key: int) -> int:
         """The budget for this many keys."""
         k = budget_for(n_key) if self.k == "auto" else self.k
-        if k > n_key and not self.fallback:
-            raise ValueError(
-                f"k={k} is more than the {n_key} keys, so attention would be full: lower it or fallback=on"
-            )
+        check_fallback("k", k, n_key, allowed=self.fallback, remedy="fallback=on")
         return k
 
     def with_values(self, values: dict[str, Any]) -> Settings:

@@ -6,11 +6,13 @@ import numbers
 
 # Ranges as in the kernel library's table of options.
 LARGEST_K = 1 << 30
-LARGEST_COUNT = 1 << 30  # of sinks and of window
+_LARGEST_COUNT = 1 << 30  # of sinks and of window
 LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 0.001, 1000.0
+TEMPERATURES = f"from {LEAST_TEMPERATURE} to {LARGEST_TEMPERATURE:g}"  # torch.compile cannot format numbers
 
 ACTIVATIONS = ("softmax", "relu")
 CAUSAL_KINDS = (False, True, "lower_right")
+MASS_KINDS = ("off", "sampled", "exact")
 _LARGEST_F32 = (2 - 2**-23) * 2.0**127
 _BELOW_ONE_F32 = 1 - 2.0**-24
 
@@ -41,10 +43,16 @@ def check_number(name: str, value: object, allowed: str, least: float, most: flo
     return float(value)
 
 
+def check_kept(sinks: object, window: object, min_mass: object) -> float:
+    """What is kept on top of the budget; returns min_mass."""
+    check_integer("sinks", sinks, 0, _LARGEST_COUNT)
+    check_integer("window", window, 0, _LARGEST_COUNT)
+    return check_number("min_mass", min_mass, "a number from 0 to 1", 0.0, 1.0)
+
+
 def check_temperature(value: object) -> float:
     """What divides scores."""
-    allowed = f"a number from {LEAST_TEMPERATURE} to {LARGEST_TEMPERATURE:g}"
-    return check_number("temperature", value, allowed, LEAST_TEMPERATURE, LARGEST_TEMPERATURE)
+    return check_number("temperature", value, f"a number {TEMPERATURES}", LEAST_TEMPERATURE, LARGEST_TEMPERATURE)
 
 
 def check_finite(name: str, value: object) -> float:
@@ -69,6 +77,14 @@ def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
         raise ValueError(f"{name}={value!r} must be one of {', '.join(map(repr, allowed))}")
 
 
+def check_fallback(
+    name: str, k: int, n_key: int, *, allowed: bool, remedy: str = "set fallback_full_attention=True"
+) -> None:
+    """A budget may be above the number of keys, which makes attention full, only if that is allowed."""
+    if k > n_key and not allowed:
+        raise ValueError(f"{name}={k} is more than the {n_key} keys, so attention would be full: lower it or {remedy}")
+
+
 def check_call(
     *,
     n_key: int,
@@ -81,18 +97,12 @@ def check_call(
 ) -> None:
     """What the function and the layer are given alike for each call."""
     check_k(top_k, "top_k", allow_auto=False)
-    check_integer("sinks", sinks, 0, LARGEST_COUNT)
-    check_integer("window", window, 0, LARGEST_COUNT)
-    check_number("min_mass", min_mass, "a number from 0 to 1", 0.0, 1.0)
+    check_kept(sinks, window, min_mass)
     check_choice("activation", activation, ACTIVATIONS)
     check_flag("fallback_full_attention", fallback)
     if activation == "relu" and min_mass > 0:
         raise ValueError(f'min_mass={min_mass} needs activation="softmax": mass is a share of the softmax')
-    if not fallback and top_k > n_key:
-        raise ValueError(
-            f"top_k={top_k} is more than the {n_key} keys, so attention would be full: lower it or set "
-            "fallback_full_attention=True"
-        )
+    check_fallback("top_k", top_k, n_key, allowed=fallback)
 
 
 def attention_shape(

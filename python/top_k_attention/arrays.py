@@ -45,6 +45,16 @@ def as_array(name: str, value: Any) -> np.ndarray:  # noqa: ANN401 - checks any 
         raise TypeError(f"{name} is no array that numpy can view: {error}") from error
 
 
+def check_arrays(**arrays: np.ndarray) -> None:
+    """Floating point arrays of one type, in any byte order."""
+    first_name, first = next(iter(arrays.items()))
+    for name, x in arrays.items():
+        if x.dtype.newbyteorder("=") not in (np.float32, np.float16):
+            raise TypeError(f"{name}.dtype={x.dtype} must be float32 or float16 (torch tensors also have others)")
+        if x.dtype.newbyteorder("=") != first.dtype.newbyteorder("="):
+            raise TypeError(f"{name}.dtype={x.dtype} must be that of {first_name}, {first.dtype}")
+
+
 def _rows(x: np.ndarray) -> np.ndarray:
     """Aligned, in this machine's byte order, with contiguous rows: nearly always the array itself."""
     fits = x.flags.aligned and x.dtype.isnative and (x.shape[-1] <= 1 or x.strides[-1] == x.itemsize)
@@ -108,11 +118,7 @@ def top_k_attention(
 ) -> np.ndarray | tuple[np.ndarray, np.ndarray | SparseWeights]:
     """`top_k_attention.top_k_attention` for arrays."""
     q, k, v = as_array("q", q), as_array("k", k), as_array("v", v)
-    for name, x in (("q", q), ("k", k), ("v", v)):
-        if x.dtype.newbyteorder("=") not in (np.float32, np.float16):
-            raise TypeError(f"{name}.dtype={x.dtype} must be float32 or float16 (torch tensors also have others)")
-        if x.dtype.newbyteorder("=") != q.dtype.newbyteorder("="):
-            raise TypeError(f"{name}.dtype={x.dtype} must be that of q, {q.dtype}")
+    check_arrays(q=q, k=k, v=v)
     check_flag("enable_gqa", enable_gqa)
     shape, heads_kv = attention_shape(q.shape, k.shape, v.shape, enable_gqa=enable_gqa)
     for name, x in (("q", q), ("v", v)):

@@ -18,9 +18,10 @@ from top_k_attention.options import AttentionOptions
 
 CHUNK_SCORES = 1 << 22  # scores at a time: 16 MiB in f32, and a few arrays like it beside them
 
-# rows, dense rows, keys seen, keys kept, rows whose mass was measured, sum and minimum of it, bytes of scratch
+# rows, rows that kept all they see, keys seen, keys kept, rows whose mass was measured, sum and minimum of it, bytes of
+# scratch
 STATISTICS_SIZE = 8
-MASS_MIN, SCRATCH = 6, 7
+ROWS, FULL_ROWS, MASS_MIN, SCRATCH = 0, 1, 6, 7
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def forward(
     totals[MASS_MIN] = 1
     if keys == 0:
         out.zero_()
-        totals[0] = totals[1] = batch * queries * heads
+        totals[ROWS] = totals[FULL_ROWS] = batch * queries * heads
         return offsets, kept_keys, weights_of_kept, totals
     k, v, end = k.to(dtype), v.to(dtype), 0
     for chunk in chunks(batch, heads, queries, keys):

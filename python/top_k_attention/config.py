@@ -26,6 +26,14 @@ def budget_for(sequence_length: int) -> int:
     return min(_AUTO_MOST, max(_AUTO_LEAST, sequence_length // _AUTO_SHARE))
 
 
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, of whose fields none stands twice: readers differ in which one counts."""
+    names = [name for name, _ in pairs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the field {twice[0]!r} stands twice")
+    return dict(pairs)
+
+
 @dataclass(frozen=True)
 class TopKAttentionConfig:
     """How much of each row top-k attention keeps.
@@ -48,9 +56,10 @@ class TopKAttentionConfig:
     enable_memory_tracking: bool = True
 
     def __post_init__(self) -> None:
-        """Checks every field."""
+        """Checks every field, and makes numbers of other types, such as numpy's, those of Python."""
         check_k(self.k)
-        check_temperature(self.temperature)
+        object.__setattr__(self, "k", self.k if self.k == "auto" else int(self.k))
+        object.__setattr__(self, "temperature", check_temperature(self.temperature))
         for name in ("use_sparse", "fallback_full_attention", "enable_memory_tracking"):
             check_flag(name, getattr(self, name))
 
@@ -105,7 +114,7 @@ class TopKAttentionConfig:
     def from_json(cls, text: str) -> TopKAttentionConfig:
         """The opposite of `to_json`."""
         try:
-            fields = json.loads(text)
+            fields = json.loads(text, object_pairs_hook=_without_doubles)
         except json.JSONDecodeError as error:
             raise ValueError(f"this is no JSON: {error}") from error
         return cls.from_dict(fields)

@@ -129,17 +129,30 @@ def top_k_feed_forward(
         [..., d_out]. With torch, gradients reach all arguments. On the CPU the kernel library takes d and d_out up to
         1024, one less with a key_bias; plain torch takes any.
     """
-    if _is_tensor(x, keys, values):
+    given = {"x": x, "keys": keys, "values": values, "key_bias": key_bias, "value_bias": value_bias}
+    given = {name: array for name, array in given.items() if array is not None or name in ("x", "keys", "values")}
+    if _is_tensor(*given.values()):
         import torch as library
+
+        from top_k_attention.torch_function import check_tensors
+
+        check_tensors(**given)
     else:
         import numpy as library
 
-        from top_k_attention.arrays import as_array
+        from top_k_attention.arrays import as_array, check_arrays
 
-        x, keys, values = as_array("x", x), as_array("keys", keys), as_array("values", values)
+        given = {name: as_array(name, array) for name, array in given.items()}
+        check_arrays(**given)
+    x, keys, values = given["x"], given["keys"], given["values"]
+    key_bias, value_bias = given.get("key_bias"), given.get("value_bias")
     for name, array in (("keys", keys), ("values", values)):
         if array.ndim != 2:
             raise ValueError(f"{name}.shape={tuple(array.shape)} must have 2 dimensions: [d_ff, d]")
+    if keys.shape[0] != values.shape[0]:
+        raise ValueError(
+            f"keys.shape={tuple(keys.shape)} and values.shape={tuple(values.shape)} must have the same first dimension"
+        )
     if x.ndim < 1 or x.shape[-1] != keys.shape[1]:
         raise ValueError(
             f"x.shape={tuple(x.shape)} must end with the {keys.shape[1]} of keys.shape={tuple(keys.shape)}"

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from top_k_attention.arguments import (
-    LARGEST_COUNT,
+    MASS_KINDS,
     check_choice,
+    check_fallback,
     check_flag,
     check_integer,
     check_k,
-    check_number,
+    check_kept,
     check_probability,
     check_temperature,
 )
@@ -45,7 +46,8 @@ class TopKAttention(nn.Module):
         kdim, vdim: numbers per token of key and value; embed_dim if None.
         num_kv_heads: heads of key and value, a divisor of num_heads (grouped-query attention); num_heads if None.
         batch_first: whether inputs are [batch, token, ...] rather than [token, batch, ...].
-        causal: query i sees keys 0 to i.
+        causal: the last query sees all keys, so query i sees keys 0 to n_key - n_query + i, which continuing a sequence
+            with cached keys needs.
         sinks, window: the first and the last visible keys of each row, kept on top of k.
         min_mass: let the budget of a row grow until it holds this share of the full softmax (at most 4096 keys).
         mass: which rows have their mass measured: "sampled" (those that see a multiple of 64 keys; costs little),
@@ -91,9 +93,8 @@ class TopKAttention(nn.Module):
             if size is not None:
                 check_integer(name, size, 1, _LARGEST_SIZE)
         check_k(k)
-        check_integer("sinks", sinks, 0, LARGEST_COUNT)
-        check_integer("window", window, 0, LARGEST_COUNT)
-        check_choice("mass", mass, ("sampled", "exact", "off"))
+        min_mass = check_kept(sinks, window, min_mass)
+        check_choice("mass", mass, MASS_KINDS)
         if not isinstance(temperature, Tensor):
             temperature = check_temperature(temperature)
         flags = {
@@ -113,8 +114,7 @@ class TopKAttention(nn.Module):
         self.vdim = embed_dim if vdim is None else vdim
         self.k, self.sinks, self.window = k, sinks, window
         self.dropout = check_probability("dropout", dropout)
-        self.min_mass = check_number("min_mass", min_mass, "a number from 0 to 1", 0.0, 1.0)
-        self.mass, self.causal, self.batch_first = mass, causal, batch_first
+        self.min_mass, self.mass, self.causal, self.batch_first = min_mass, mass, causal, batch_first
         self.use_sparse, self.fallback_full_attention = use_sparse, fallback_full_attention
         self.enable_memory_tracking = enable_memory_tracking
         self.temperature = temperature
@@ -168,7 +168,7 @@ class TopKAttention(nn.Module):
             attn_mask: [query, key] or [batch * num_heads, query, key]; True hides, a float is added to scores.
             need_weights: return (output, weights).
             average_attn_weights: the mean of the weights over heads, rather than those of each head.
-            is_causal: query i sees keys 0 to i, as with the layer's `causal`; on top of attn_mask.
+            is_causal: query i sees keys 0 to i, as in torch, whatever the layer's `causal` says; on top of attn_mask.
 
         Returns:
             The output in the shape of the query, and if need_weights the weights: [batch, query, key], or [batch, head,
@@ -177,7 +177,8 @@ class TopKAttention(nn.Module):
         """
         key = query if key is None else key
         value = key if value is None else value
-        for name, flag in (("need_weights", need_weights), ("is_causal", is_causal)):
+        flags = {"need_weights": need_weights, "average_attn_weights": average_attn_weights, "is_causal": is_causal}
+        for name, flag in flags.items():
             check_flag(name, flag)
         check_tensors(query=query, key=key, value=value)
         self._check_shapes(query, key, value)
@@ -189,20 +190,15 @@ class TopKAttention(nn.Module):
         q, k, v = self._project(*inputs)
         n_query, n_key = q.shape[2], k.shape[2]
         budget = budget_for(n_key) if self.k == "auto" else self.k
-        if budget > n_key and not self.fallback_full_attention:
-            raise ValueError(
-                f"k={budget} is more than the {n_key} keys, so attention would be full: lower it or set "
-                "fallback_full_attention=True"
-            )
+        check_fallback("k", budget, n_key, allowed=self.fallback_full_attention)
         mask = self._mask(q, n_key, key_padding_mask, attn_mask)
         q, factor = scale_by_temperature(q, None, self.temperature)
-        is_causal = is_causal or self.causal
         if is_causal:
             k, v, mask = upper_left(n_query, k, v, mask)
         options = AttentionOptions(
             top_k=budget,
             scale=factor,
-            causal=is_causal,
+            causal=is_causal or self.causal,
             sinks=self.sinks,
             window=self.window,
             min_mass=self.min_mass,
@@ -211,7 +207,7 @@ class TopKAttention(nn.Module):
         )
         attended = attend(q, k, v, mask, options, select=need_weights)
         if self.enable_memory_tracking:
-            self._statistics.add(attended.statistics, is_fallback=budget >= n_key)
+            self._statistics.add(attended.statistics)
 
         out = self.out_proj(attended.out.transpose(1, 2).flatten(2))
         if not is_batched:
@@ -227,11 +223,11 @@ class TopKAttention(nn.Module):
 
         - total_memory_saved: scores that full attention would have kept and this layer did not, (n - kept) summed over
           rows (a query of a head), n being the keys that the row sees; avg_memory_saved_per_call
-        - calls; fallback_calls: those with at least as many keys to keep as there are
+        - calls; fallback_calls: those that were full attention, as every row kept all keys that it sees
         - rows; full_rows: those that kept every key that they see; keys_seen, keys_kept
         - mean_mass, min_mass: of the share that the kept keys have in the full softmax, over mass_rows rows; None if
           none was measured
-        - peak_scratch_bytes: memory that a call needed besides its results, at most
+        - peak_scratch_bytes: working memory of the attention of a call, at most; in plain torch, the scores of a chunk
         """
         return self._statistics.report()
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from top_k_attention.chunked import MASS_MIN, SCRATCH
+from top_k_attention.chunked import FULL_ROWS, MASS_MIN, ROWS, SCRATCH
 
 
 class Statistics:
@@ -22,13 +22,14 @@ class Statistics:
         self._totals.zero_()
         self._totals[2 + MASS_MIN] = 1
 
-    def add(self, call: Tensor, *, is_fallback: bool) -> None:
-        """One call's statistics."""
+    def add(self, call: Tensor) -> None:
+        """One call's statistics, as the operator returns them."""
         calls, sums, mass_min, scratch = self._totals.split([2, MASS_MIN, 1, 1])
+        is_full = (call[ROWS] > 0) & (call[FULL_ROWS] == call[ROWS])
         self._totals.copy_(
             torch.cat(
                 [
-                    calls + torch.tensor([1, int(is_fallback)]),
+                    calls + torch.stack([torch.ones_like(is_full), is_full]),
                     sums + call[:MASS_MIN],
                     mass_min.minimum(call[MASS_MIN]),
                     scratch.maximum(call[SCRATCH]),

@@ -15,6 +15,7 @@ from top_k_attention.arguments import (
     CAUSAL_KINDS,
     LARGEST_TEMPERATURE,
     LEAST_TEMPERATURE,
+    TEMPERATURES,
     attention_shape,
     check_call,
     check_choice,
@@ -142,9 +143,7 @@ def scale_by_temperature(q: Tensor, scale: float | None, temperature: float | Te
         allowed = (temperature >= LEAST_TEMPERATURE) & (temperature <= LARGEST_TEMPERATURE)
         if not allowed.all():
             bad = temperature.detach()[~allowed].flatten()[0].item()
-            raise ValueError(
-                f"temperature has the value {bad}, each must be from {LEAST_TEMPERATURE} to {LARGEST_TEMPERATURE:g}"
-            )
+            raise ValueError(f"temperature has the value {bad}, each must be {TEMPERATURES}")
     return (q / temperature).to(q.dtype), scale
 
 

@@ -56,6 +56,11 @@ void Resize(Buffer& buffer, int64_t rows, int64_t features) {
 
 int64_t Bytes(const Buffer& buffer) { return kFloatBytes * static_cast<int64_t>(buffer.size()); }
 
+// Of the projected q, k and v.
+struct ProjectedGradients {
+  Buffer q, k, v;
+};
+
 }  // namespace
 
 struct TopKAttention::Impl {
@@ -64,12 +69,19 @@ struct TopKAttention::Impl {
     ZeroParameters(shape, parameters);
   }
 
+  Status CheckBudget(int64_t n_key) const;
   TopKOptions Options(int64_t n_key) const;
   AttentionInput Attend(const LayerInput& in, const TopKAttentionActivations& activations) const;
   Status ProjectInputs(const LayerInput& in, TopKAttentionActivations& to, const Executor& executor) const;
   Status Forward(const TopKAttentionInput& input, const TopKAttentionOutput& output, const Executor& executor);
   Status CheckBackward(const LayerInput& in, const TopKAttentionActivations& activations,
                        std::span<const float> grad_output, const TopKAttentionGradients& gradients) const;
+  Status BackwardThroughAttention(const LayerInput& in, const TopKAttentionActivations& activations,
+                                  std::span<const float> grad_output, ProjectedGradients& to,
+                                  const Executor& executor) const;
+  Status BackwardThroughProjections(const LayerInput& in, const ProjectedGradients& projected,
+                                    const TopKAttentionGradients& gradients, TopKAttentionParameters& grad_parameters,
+                                    const Executor& executor) const;
   Status Backward(const TopKAttentionInput& input, const TopKAttentionActivations& activations,
                   std::span<const float> grad_output, const TopKAttentionGradients& gradients,
                   const Executor& executor) const;
@@ -86,6 +98,15 @@ struct TopKAttention::Impl {
   TopKAttentionMemoryStats memory_stats;  // only what is no sum over rows
 };
 
+Status TopKAttention::Impl::CheckBudget(int64_t n_key) const {
+  const int64_t budget = config.BudgetFor(n_key);
+  if (config.fallback_full_attention || budget <= n_key) return {};
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + std::to_string(budget) + " is more than the " +
+                                                std::to_string(n_key) +
+                                                " keys, so attention would be full: lower it or set "
+                                                "fallback_full_attention"};
+}
+
 TopKOptions TopKAttention::Impl::Options(int64_t n_key) const {
   TopKOptions options;
   options.k = config.BudgetFor(n_key);
@@ -95,7 +116,6 @@ TopKOptions TopKAttention::Impl::Options(int64_t n_key) const {
   options.min_mass = static_cast<float>(shape.min_mass);
   options.max_k = std::max(options.k, kMostGrown);
   options.dense_beyond_max_k = false;  // with it, calls with and without a selection would differ
-  options.fallback = config.fallback_full_attention;
   options.sparse = config.use_sparse;
   if (config.enable_memory_tracking) options.mass = shape.exact_mass ? MassMode::kExact : MassMode::kSampled;
   return options;
@@ -148,6 +168,7 @@ Status TopKAttention::Impl::Forward(const TopKAttentionInput& input, const TopKA
   if (Status s = CheckExecutor(executor); !s.ok()) return s;
   if (Status s = CheckParameters(shape, parameters); !s.ok()) return s;
   if (Status s = ResolveInput(shape, input, in); !s.ok()) return s;
+  if (Status s = CheckBudget(in.n_key); !s.ok()) return s;
   if (Status s = CheckLength("output", output.output.size(), "[batch, n_query, embed_dim]",
                              {in.batch, in.n_query, shape.embed_dim});
       !s.ok()) {
@@ -227,45 +248,37 @@ Status TopKAttention::Impl::CheckBackward(const LayerInput& in, const TopKAttent
   return {};
 }
 
-Status TopKAttention::Impl::Backward(const TopKAttentionInput& input, const TopKAttentionActivations& activations,
-                                     std::span<const float> grad_output, const TopKAttentionGradients& gradients,
-                                     const Executor& executor) const {
-  LayerInput in;
-  if (Status s = CheckExecutor(executor); !s.ok()) return s;
-  if (Status s = CheckParameters(shape, parameters); !s.ok()) return s;
-  if (Status s = ResolveInput(shape, input, in); !s.ok()) return s;
-  if (Status s = CheckBackward(in, activations, grad_output, gradients); !s.ok()) return s;
-
+// Through the last projection and the attention.
+Status TopKAttention::Impl::BackwardThroughAttention(const LayerInput& in, const TopKAttentionActivations& activations,
+                                                     std::span<const float> grad_output, ProjectedGradients& to,
+                                                     const Executor& executor) const {
   const int64_t e = shape.embed_dim;
   const int64_t kv = shape.KvDim();
-  const ProjectionShape out_shape = Projection(in.QueryRows(), e, e);
   Buffer grad_attention;
-  Buffer grad_q;
-  Buffer grad_k;
-  Buffer grad_v;
   Resize(grad_attention, in.QueryRows(), e);
-  Resize(grad_q, in.QueryRows(), e);
-  Resize(grad_k, in.KeyRows(), kv);
-  Resize(grad_v, in.KeyRows(), kv);
-  TopKAttentionParameters grad_parameters;
-  if (gradients.parameters != nullptr) ZeroParameters(shape, grad_parameters);
-  if (Status s = ProjectInputGradient(out_shape, grad_output.data(), parameters.out_weight.data(), false,
-                                      grad_attention.data(), executor);
+  if (Status s = ProjectInputGradient(Projection(in.QueryRows(), e, e), grad_output.data(),
+                                      parameters.out_weight.data(), false, grad_attention.data(), executor);
       !s.ok()) {
     return s;
   }
-  AttentionGradients attention_gradients;
-  attention_gradients.d_q = MutableView(grad_q.data(), in.n_query, e, shape.HeadDim());
-  attention_gradients.d_k = MutableView(grad_k.data(), in.n_key, kv, shape.HeadDim());
-  attention_gradients.d_v = MutableView(grad_v.data(), in.n_key, kv, shape.HeadDim());
-  if (Status s =
-          AttentionBackward(Attend(in, activations), Options(in.n_key), activations.selection.View(),
-                            View(grad_attention.data(), in.n_query, e, shape.HeadDim()), attention_gradients, executor);
-      !s.ok()) {
-    return s;
-  }
+  Resize(to.q, in.QueryRows(), e);
+  Resize(to.k, in.KeyRows(), kv);
+  Resize(to.v, in.KeyRows(), kv);
+  AttentionGradients gradients;
+  gradients.d_q = MutableView(to.q.data(), in.n_query, e, shape.HeadDim());
+  gradients.d_k = MutableView(to.k.data(), in.n_key, kv, shape.HeadDim());
+  gradients.d_v = MutableView(to.v.data(), in.n_key, kv, shape.HeadDim());
+  return AttentionBackward(Attend(in, activations), Options(in.n_key), activations.selection.View(),
+                           View(grad_attention.data(), in.n_query, e, shape.HeadDim()), gradients, executor);
+}
 
-  // The three projections of the inputs. An input that stood in for others gets the sum of their gradients.
+// Through the projections of the inputs. An input that stood in for others gets the sum of their gradients.
+Status TopKAttention::Impl::BackwardThroughProjections(const LayerInput& in, const ProjectedGradients& projected,
+                                                       const TopKAttentionGradients& gradients,
+                                                       TopKAttentionParameters& grad_parameters,
+                                                       const Executor& executor) const {
+  const int64_t e = shape.embed_dim;
+  const int64_t kv = shape.KvDim();
   const std::span<float> key_gradient = in.key_is_query ? gradients.query : gradients.key;
   const std::span<float> value_gradient = in.value_is_key ? key_gradient : gradients.value;
   struct Part {
@@ -278,12 +291,12 @@ Status TopKAttention::Impl::Backward(const TopKAttentionInput& input, const TopK
     std::vector<float>& weight_gradient;
     int64_t first_bias;
   };
-  const Part parts[] = {
-      {out_shape, in.query, parameters.q_weight, grad_q, gradients.query, false, grad_parameters.q_weight, 0},
-      {Projection(in.KeyRows(), shape.KeyDim(), kv), in.key, parameters.k_weight, grad_k, key_gradient, in.key_is_query,
-       grad_parameters.k_weight, e},
-      {Projection(in.KeyRows(), shape.ValueDim(), kv), in.value, parameters.v_weight, grad_v, value_gradient,
-       in.value_is_key, grad_parameters.v_weight, e + kv}};
+  const Part parts[] = {{Projection(in.QueryRows(), e, e), in.query, parameters.q_weight, projected.q, gradients.query,
+                         false, grad_parameters.q_weight, 0},
+                        {Projection(in.KeyRows(), shape.KeyDim(), kv), in.key, parameters.k_weight, projected.k,
+                         key_gradient, in.key_is_query, grad_parameters.k_weight, e},
+                        {Projection(in.KeyRows(), shape.ValueDim(), kv), in.value, parameters.v_weight, projected.v,
+                         value_gradient, in.value_is_key, grad_parameters.v_weight, e + kv}};
   for (const Part& part : parts) {
     if (!part.input_gradient.empty()) {
       if (Status s = ProjectInputGradient(part.shape, part.gradient.data(), part.weight.data(), part.add,
@@ -300,9 +313,27 @@ Status TopKAttention::Impl::Backward(const TopKAttentionInput& input, const TopK
       return s;
     }
   }
+  return {};
+}
+
+Status TopKAttention::Impl::Backward(const TopKAttentionInput& input, const TopKAttentionActivations& activations,
+                                     std::span<const float> grad_output, const TopKAttentionGradients& gradients,
+                                     const Executor& executor) const {
+  LayerInput in;
+  if (Status s = CheckExecutor(executor); !s.ok()) return s;
+  if (Status s = CheckParameters(shape, parameters); !s.ok()) return s;
+  if (Status s = ResolveInput(shape, input, in); !s.ok()) return s;
+  if (Status s = CheckBackward(in, activations, grad_output, gradients); !s.ok()) return s;
+
+  TopKAttentionParameters grad_parameters;
+  if (gradients.parameters != nullptr) ZeroParameters(shape, grad_parameters);
+  ProjectedGradients projected;
+  if (Status s = BackwardThroughAttention(in, activations, grad_output, projected, executor); !s.ok()) return s;
+  if (Status s = BackwardThroughProjections(in, projected, gradients, grad_parameters, executor); !s.ok()) return s;
   if (gradients.parameters == nullptr) return {};
-  if (Status s = ProjectParameterGradient(out_shape, grad_output.data(), activations.attention.data(),
-                                          grad_parameters.out_weight.data(),
+  const int64_t e = shape.embed_dim;
+  if (Status s = ProjectParameterGradient(Projection(in.QueryRows(), e, e), grad_output.data(),
+                                          activations.attention.data(), grad_parameters.out_weight.data(),
                                           shape.bias ? grad_parameters.out_bias.data() : nullptr, executor);
       !s.ok()) {
     return s;

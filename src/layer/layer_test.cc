@@ -384,15 +384,18 @@ TEST(LayerTest, EmptyInputsGiveEmptyOrBiasedOutputs) {
   for (size_t i = 0; i < output.size(); ++i) ASSERT_EQ(output[i], problem.layer->parameters().out_bias[i % 8]);
 }
 
-TEST(LayerTest, WithoutFallbackABudgetThatCoversAllKeysIsAnError) {
-  const Problem problem(
-      {.layer = {.embed_dim = 8, .num_heads = 2}, .config = {.k = 3, .fallback_full_attention = false}, .n_query = 3},
-      1);
+TEST(LayerTest, WithoutFallbackABudgetAboveTheNumberOfKeysIsAnError) {
+  ProblemShape shape{
+      .layer = {.embed_dim = 8, .num_heads = 2}, .config = {.k = 4, .fallback_full_attention = false}, .n_query = 3};
+  const Problem problem(shape, 1);
   std::vector<float> output(problem.query.size(), -77.0F);
   const Status status = problem.layer->Forward(problem.input, {output}, SerialExecutor());
   EXPECT_EQ(status.code(), StatusCode::kBudgetCoversAllKeys);
-  EXPECT_NE(status.message().find("k=3"), std::string::npos) << status.message();
+  EXPECT_NE(status.message().find("k=4 is more than the 3 keys"), std::string::npos) << status.message();
   for (const float x : output) ASSERT_EQ(x, -77.0F);
+  shape.config.k = 3;
+  const Problem fits(shape, 1);
+  EXPECT_TRUE(fits.layer->Forward(fits.input, {output}, SerialExecutor()).ok());
 }
 
 void ExpectRefused(const Status& status, const std::string& part) {

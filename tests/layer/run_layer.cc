@@ -5,6 +5,7 @@
 //           attn_mask [mask_batch, mask_heads, n_query, n_key], grad_output (like the query); all of F32, F16 or BF16
 //   OUTPUT  output; with grad_output also grad_query, grad_key, grad_value (of inputs that were given) and
 //           grad_q_weight, grad_k_weight, grad_v_weight, grad_in_bias, grad_out_weight, grad_out_bias
+// Prints the layer's statistics as JSON.
 #include <cstdio>
 #include <memory>
 #include <span>
@@ -116,6 +117,15 @@ Status Job::Run(const std::string& path) const {
   return topk::WriteSafetensors(path, results);
 }
 
+void PrintStatistics(const topk::TopKAttentionMemoryStats& stats) {
+  std::printf(
+      "{\"total_memory_saved\": %lld, \"avg_memory_saved_per_call\": %.17g, \"calls\": %lld, \"fallback_calls\": %lld, "
+      "\"mass_rows\": %lld, \"mean_mass\": %.17g, \"min_mass\": %.17g}\n",
+      static_cast<long long>(stats.total_memory_saved), stats.avg_memory_saved_per_call,
+      static_cast<long long>(stats.calls), static_cast<long long>(stats.fallback_calls),
+      static_cast<long long>(stats.mass_rows), stats.mean_mass, stats.min_mass);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -126,7 +136,10 @@ int main(int argc, char** argv) {
   Job job;
   Status status = job.Load(std::span(argv + 1, 4));
   if (status.ok()) status = job.Run(argv[5]);
-  if (status.ok()) return 0;
+  if (status.ok()) {
+    PrintStatistics(job.layer->GetMemoryStats());
+    return 0;
+  }
   std::fprintf(stderr, "error: %s\n", status.message().c_str());
   return 1;
 }

@@ -187,12 +187,21 @@ def test_feed_forward_refuses_inputs_that_do_not_fit() -> None:
     for shapes, word in [
         (((5, 8), (8,), (9, 3)), r"keys\.shape=\(8,\)"),
         (((5, 7), (9, 8), (9, 3)), r"x\.shape=\(5, 7\).*keys\.shape=\(9, 8\)"),
-        (((5, 8), (9, 8), (8, 3)), r"k\.shape=\(9, 8\) and v\.shape=\(8, 3\)"),
+        (((5, 8), (9, 8), (8, 3)), r"keys\.shape=\(9, 8\) and values\.shape=\(8, 3\)"),
     ]:
         with pytest.raises(ValueError, match=word):
             top_k_feed_forward(*map(torch.zeros, shapes), top_k=2)
     with pytest.raises(ValueError, match=r"key_bias\.shape=\(8,\) must be \(9,\)"):
         top_k_feed_forward(torch.zeros(5, 8), torch.zeros(9, 8), torch.zeros(9, 3), top_k=2, key_bias=torch.zeros(8))
+    for make in (torch.zeros, lambda shape: np.zeros(shape, np.float32)):
+        x, keys, values = make((5, 8)), make((9, 8)), make((9, 3))
+        with pytest.raises(TypeError, match=r"key_bias is a list"):
+            top_k_feed_forward(x, keys, values, top_k=2, key_bias=[0.0] * 9)
+        half = torch.zeros(3).half() if make is torch.zeros else np.zeros(3, np.float16)
+        with pytest.raises(TypeError, match=r"value_bias\.dtype=.*float16 must be that of x"):
+            top_k_feed_forward(x, keys, values, top_k=2, value_bias=half)
+    with pytest.raises(TypeError, match=r"x is a ndarray"):
+        top_k_feed_forward(np.zeros((5, 8)), torch.zeros(9, 8), torch.zeros(9, 3), top_k=2)
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 6, 8), (2, 0, 6, 8), (2, 4, 0, 8)])

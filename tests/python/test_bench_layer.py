@@ -137,9 +137,16 @@ def test_run_prints_tables_and_writes_what_plot_draws(tmp_path: Path) -> None:
     assert report["memory"][0]["ours"]["bytes"] > 0
     pytest.importorskip("matplotlib")
     picture = tmp_path / "layer.svg"
-    drawn = run("plot.py", str(path), str(picture), "--top_k", "8")
+    parts = [tmp_path / "passes.json", tmp_path / "paper.json"]
+    for part, left_out in zip(parts, ("paper", "passes"), strict=True):
+        part.write_text(json.dumps(report | {left_out: []}), encoding="utf-8")
+    drawn = run("plot.py", *map(str, parts), str(picture), "--top_k", "8")
     assert drawn.returncode == 0, drawn.stderr
     assert "<svg" in picture.read_text(encoding="utf-8")
+    parts[1].write_text(json.dumps(report | {"threads": 64}), encoding="utf-8")
+    refused = run("plot.py", *map(str, parts), str(picture), "--top_k", "8")
+    assert refused.returncode == 1
+    assert "several machines" in refused.stderr
 
 
 @pytest.mark.parametrize("cases", ["512", "512:0", "a:b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from top_k_attention import TopKAttentionConfig, budget_for
@@ -28,6 +29,12 @@ def test_config_survives_dict_and_json() -> None:
     assert json.loads(config.to_json())["k"] == "auto"
     assert config != TopKAttentionConfig()
     assert eval(repr(config)) == config  # noqa: S307 - of a string made here
+
+
+def test_numbers_of_other_types_become_pythons_so_that_json_has_them() -> None:
+    config = TopKAttentionConfig(k=np.int64(64), temperature=np.float32(0.5))
+    assert TopKAttentionConfig.from_json(config.to_json()) == config == TopKAttentionConfig(k=64, temperature=0.5)
+    assert TopKAttentionConfig(temperature=1).to_json() == TopKAttentionConfig().to_json()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +70,8 @@ def test_unknown_field_is_refused_with_the_known_ones() -> None:
         TopKAttentionConfig.from_dict({"temprature": 1.0})
     with pytest.raises(TypeError, match="list"):
         TopKAttentionConfig.from_json("[]")
+    with pytest.raises(ValueError, match="'k' stands twice"):
+        TopKAttentionConfig.from_json('{"k": 1, "k": 2}')
     with pytest.raises(ValueError, match="no JSON"):
         TopKAttentionConfig.from_json("{k: 1}")
 

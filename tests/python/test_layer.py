@@ -97,6 +97,16 @@ def test_causal_flags_equal_a_causal_mask() -> None:
     torch.testing.assert_close(ours(x), expected, rtol=0, atol=LIMIT)
 
 
+def test_new_tokens_after_cached_keys_see_what_they_see_in_the_whole_sequence() -> None:
+    torch.manual_seed(6)
+    layer = TopKAttention(32, 4, k=3, causal=True)
+    x = torch.randn(2, 9, 32)
+    torch.testing.assert_close(layer(x[:, 6:], x), layer(x)[:, 6:], rtol=0, atol=LIMIT)
+    # is_causal counts from the first key, as torch does.
+    square = layer(x[:, :3], x[:, :3])
+    torch.testing.assert_close(layer(x[:, :3], x, is_causal=True), square, rtol=0, atol=LIMIT)
+
+
 def test_single_sequences_and_batch_second_work_as_in_torch() -> None:
     theirs, ours = pair()
     x, memory = torch.randn(9, 32), torch.randn(11, 32)
@@ -180,6 +190,38 @@ def test_statistics_are_those_of_a_hand_count() -> None:
     layer.reset_memory_stats()
     assert layer.get_memory_stats()["calls"] == layer.get_memory_stats()["total_memory_saved"] == 0
     assert layer.get_memory_stats()["mean_mass"] is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # the kernel library, and plain torch
+def test_calls_in_which_every_row_kept_all_it_sees_are_fallbacks(dtype: torch.dtype) -> None:
+    layer = TopKAttention(16, 2, k=4, sinks=1, dtype=dtype)
+    x = torch.randn(2, 8, 16, dtype=dtype)
+    padding = torch.zeros(2, 8, dtype=torch.bool)
+    calls = (
+        (x[:, :5], None, 1),  # k and the sink are all 5 keys
+        (x[:, :6], None, 0),
+        (x, padding, 0),
+        (x, padding | (torch.arange(8) >= 5), 1),
+        (x, padding | (torch.arange(8) >= 5 + torch.tensor([[0], [1]])), 0),  # one sequence has a key too many
+        (x[:0], None, 0),  # no row at all
+    )
+    for inputs, mask, expected in calls:
+        layer.reset_memory_stats()
+        layer(inputs, key_padding_mask=mask)
+        stats = layer.get_memory_stats()
+        assert (stats["calls"], stats["fallback_calls"]) == (1, expected)
+
+
+def test_peak_scratch_is_that_of_the_largest_call() -> None:
+    layer = TopKAttention(16, 2, k=4)
+    sizes = []
+    for tokens in (64, 512, 64):
+        layer(torch.randn(1, tokens, 16))
+        sizes.append(layer.get_memory_stats()["peak_scratch_bytes"])
+    assert 0 < sizes[0] < sizes[1] == sizes[2] < 2 * 512 * 512 * 4  # less than all scores
+    double = TopKAttention(16, 2, k=4, dtype=torch.float64)
+    double(torch.randn(1, 64, 16, dtype=torch.float64))
+    assert double.get_memory_stats()["peak_scratch_bytes"] == 2 * 64 * 64 * 8  # they fit into one chunk
 
 
 def test_tracking_can_be_off_and_mass_is_sampled_by_default() -> None:
@@ -288,3 +330,13 @@ def test_compiled_layers_give_the_same_output_and_count() -> None:
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(x), expected, rtol=0, atol=LIMIT)
     assert layer.get_memory_stats() == counted
+
+
+def test_layers_compiled_for_any_length_give_the_same_output_and_gradients() -> None:
+    layer = TopKAttention(16, 2, k=4, causal=True, temperature=0.8)
+    compiled = torch.compile(layer, fullgraph=True, dynamic=True, backend="aot_eager")
+    for tokens in (12, 20, 3):
+        x = torch.randn(2, tokens, 16, requires_grad=True)
+        results = [(out := call(x), *torch.autograd.grad(out.square().sum(), x)) for call in (compiled, layer)]
+        for ours, expected in zip(*results, strict=True):
+            torch.testing.assert_close(ours, expected, rtol=0, atol=10 * LIMIT)  # gradients are below 10
