@@ -114,8 +114,9 @@ ConversationOptions OptionsOf(const ChatFlags& flags, const Model& model) {
 
 void Greet(const Model& model, const Conversation& conversation) {
   std::cerr << model.path() << ": " << model.description() << ", " << WithCommas(conversation.context_length())
-            << " tokens of context, attention "
-            << (model.has_top_k_attention() ? "top-k: " + model.attention() : "full") << "\n"
+            << " tokens of context, "
+            << (model.has_top_k_attention() ? "top-k attention, " + BudgetIn(model.attention()) : "full attention")
+            << "\n"
             << "/help lists the commands\n";
 }
 

@@ -25,7 +25,7 @@ constexpr std::array<Row, 11> kCommands = {{
     {CommandName::kStats, "/stats", "", Takes::kNothing, "tokens, their speed, and what top-k attention kept so far"},
     {CommandName::kBudget, "/k", "N", Takes::kMaybe, "keys kept per query and head from now on"},
     {CommandName::kAttention, "/attention", "SETTINGS", Takes::kMaybe,
-     "other settings of top-k attention from now on, such as sinks=4,window=64; alone: shows all"},
+     "other settings of top-k attention from now on, such as sinks=4,sparse=on; alone: shows all"},
     {CommandName::kRead, "/read", "FILE", Takes::kOne, "put a text file in front of the next message"},
     {CommandName::kRegenerate, "/regen", "", Takes::kNothing, "answer the last message again"},
     {CommandName::kSave, "/save", "FILE", Takes::kOne,

@@ -121,8 +121,14 @@ ChatLoop::Next ChatLoop::Obey(const std::string& line) {
     switch (command.name) {
       case CommandName::kHelp: std::cout << CommandHelp() << std::flush; break;
       case CommandName::kStats: ShowStatistics(); break;
-      case CommandName::kBudget: ChangeAttention(command.argument.empty() ? "" : "k=" + command.argument); break;
-      case CommandName::kAttention: ChangeAttention(command.argument); break;
+      case CommandName::kBudget:
+        ChangeAttention(command.argument.empty() ? "" : "k=" + command.argument);
+        std::cout << BudgetIn(model_.attention()) << "\n" << std::flush;
+        break;
+      case CommandName::kAttention:
+        ChangeAttention(command.argument);
+        std::cout << model_.attention() << "\n" << std::flush;
+        break;
       case CommandName::kRead: ReadFile(WithHome(command.argument)); break;
       case CommandName::kRegenerate:
         Print([this](const OnText& on_text) { return conversation_.SayAgain(on_text); });
@@ -161,7 +167,6 @@ void ChatLoop::ChangeAttention(const std::string& settings) {
     throw std::invalid_argument("attention is full here: top-k attention needs --use_top_k_attention");
   }
   if (!settings.empty()) model_.SetAttention(settings);
-  std::cout << model_.attention() << "\n" << std::flush;
 }
 
 void ChatLoop::ReadFile(const std::string& path) {

@@ -30,6 +30,8 @@ std::string WithCommas(int64_t number) {
   return text;
 }
 
+std::string BudgetIn(std::string_view settings) { return std::string(settings.substr(0, settings.find(','))); }
+
 std::string AttentionSummary(const LayerStatistics& total) {
   const topk::Statistics& sums = total.sums;
   if (sums.keys_seen == 0) return "top-k attention: nothing was computed yet";

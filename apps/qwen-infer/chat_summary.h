@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "qwen_infer/engine.h"
 
@@ -11,6 +12,9 @@ namespace qwen_infer {
 
 // "12,345,678".
 std::string WithCommas(int64_t number);
+
+// "k=256" of all settings, which begin with it.
+std::string BudgetIn(std::string_view settings);
 
 // "top-k attention: 831,812 of 12,600,000 keys kept (6.6 %), mean mass 0.9375, ...", as python/qwen_infer.py has it.
 std::string AttentionSummary(const LayerStatistics& total);

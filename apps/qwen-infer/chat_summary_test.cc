@@ -14,6 +14,11 @@ TEST(ChatSummaryTest, CommasStandBetweenGroupsOfThreeDigits) {
   EXPECT_EQ(WithCommas(-1000), "-1,000");
 }
 
+TEST(ChatSummaryTest, TheBudgetIsTheFirstOfTheSettings) {
+  EXPECT_EQ(BudgetIn("k=256,temperature=1,sinks=0"), "k=256");
+  EXPECT_EQ(BudgetIn("k=8"), "k=8");
+}
+
 TEST(ChatSummaryTest, TellsWhatTopKAttentionKept) {
   LayerStatistics total = {.layer = kUnknownLayer, .calls = 120, .fallback_calls = 34, .sums = {}};
   EXPECT_EQ(AttentionSummary(total), "top-k attention: nothing was computed yet");

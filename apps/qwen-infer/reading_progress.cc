@@ -17,11 +17,15 @@ constexpr std::chrono::seconds kPatience{1};
 
 ReadingProgress::ReadingProgress() : is_terminal_(isatty(STDERR_FILENO) != 0) {}
 
-void ReadingProgress::Start() { start_ = std::chrono::steady_clock::now(); }
+void ReadingProgress::Start() {
+  start_ = std::chrono::steady_clock::now();
+  shown_ = 0;
+}
 
 void ReadingProgress::Show(int64_t read, int64_t total) {
-  if (!is_terminal_ || std::chrono::steady_clock::now() - start_ < kPatience) return;
+  if (!is_terminal_ || read == shown_ || std::chrono::steady_clock::now() - start_ < kPatience) return;
   std::cerr << "\rreading: " << WithCommas(read) << " of " << WithCommas(total) << " tokens" << std::flush;
+  shown_ = read;
   is_shown_ = true;
 }
 

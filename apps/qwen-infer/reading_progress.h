@@ -20,6 +20,7 @@ class ReadingProgress {
  private:
   bool is_terminal_;
   bool is_shown_ = false;
+  int64_t shown_ = 0;  // tokens
   std::chrono::steady_clock::time_point start_;
 };
 

@@ -29,7 +29,7 @@ class Terminal:
         if self._child == 0:
             os.chdir(folder)
             words = [str(word) for word in command]
-            os.execve(words[0], words, dict(environment) | {"TERM": "xterm"})
+            os.execve(words[0], words, dict(environment) | {"TERM": "xterm"})  # noqa: S606 - no shell is wanted
 
     def __enter__(self) -> Terminal:
         return self
