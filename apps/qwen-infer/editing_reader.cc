@@ -66,6 +66,8 @@ class EditingReader final : public LineReader {
     history_end(history_);
   }
 
+  EditingReader(EditingReader&&) = delete;  // libedit has its address
+  EditingReader& operator=(EditingReader&&) = delete;
   EditingReader(const EditingReader&) = delete;
   EditingReader& operator=(const EditingReader&) = delete;
 

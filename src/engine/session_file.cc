@@ -66,7 +66,7 @@ std::optional<uint64_t> HashOf(std::istream& file, uint64_t size) {
 topk::Status AddNoteAndHash(const std::string& path, std::string_view note) {
   std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out | std::ios::ate);
   const uint64_t length = note.size();
-  file.write(note.data(), static_cast<std::streamsize>(length));
+  file.write(note.data(), static_cast<std::streamsize>(note.size()));
   file.write(reinterpret_cast<const char*>(&length), sizeof(length));
   file.flush();
   const auto size = static_cast<uint64_t>(file.tellp());
