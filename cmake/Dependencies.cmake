@@ -1,5 +1,5 @@
 # The libraries that our own code needs besides llama.cpp: hwy::hwy, OpenMP::OpenMP_CXX, for the layer Eigen3::Eigen and
-# nlohmann_json, and for tests GTest and Google Benchmark.
+# nlohmann_json, for the program libedit::libedit if it is there, and for tests GTest and Google Benchmark.
 
 # Highway: Debian's libhwy-dev brings a CMake package (shared library only); elsewhere pkg-config may know it.
 if(CMAKE_CROSSCOMPILING AND QWEN_INFER_HIGHWAY_INCLUDE)
@@ -34,6 +34,19 @@ if(QWEN_INFER_BUILD_LAYER)
     if(NOT TARGET nlohmann_json::nlohmann_json)
       message(FATAL_ERROR "QWEN_INFER_BUILD_LAYER=ON needs nlohmann-json. On Debian: apt-get install nlohmann-json3-dev")
     endif()
+  endif()
+endif()
+
+# Line editing in `qwen-infer chat`; without it, lines are edited as the terminal itself does.
+if(QWEN_INFER_BUILD_LLAMA)
+  find_path(LIBEDIT_INCLUDE_DIR histedit.h)
+  find_library(LIBEDIT_LIBRARY edit)
+  if(LIBEDIT_INCLUDE_DIR AND LIBEDIT_LIBRARY)
+    add_library(libedit::libedit UNKNOWN IMPORTED)
+    set_target_properties(libedit::libedit PROPERTIES IMPORTED_LOCATION "${LIBEDIT_LIBRARY}"
+                                                      INTERFACE_INCLUDE_DIRECTORIES "${LIBEDIT_INCLUDE_DIR}")
+  else()
+    message(STATUS "libedit was not found: no line editing in qwen-infer chat. On Debian: apt-get install libedit-dev")
   endif()
 endif()
 

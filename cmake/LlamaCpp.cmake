@@ -58,7 +58,7 @@ add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FRO
 # Two thirds of the build are argument parsing, chat templates and HTTP. They compute nothing, and -O1, which takes
 # precedence over -O3 as it comes later, compiles them in two thirds of the time.
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  foreach(_target IN ITEMS llama-common mtmd server-context llama-server-impl llama-cli-impl cpp-httplib)
+  foreach(_target IN ITEMS llama-common mtmd server-context llama-server-impl cpp-httplib)
     if(TARGET ${_target})
       target_compile_options(${_target} PRIVATE $<$<CONFIG:Release>:-O1>)
     endif()

@@ -28,6 +28,11 @@ has_python_headers() {
 sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' 2>/dev/null
 }
 
+# For qwen-infer chat.
+has_line_editing() {
+  has_header histedit.h
+}
+
 missing_packages() {
   has_compiler || echo g++
   has_header hwy/highway.h || echo libhwy-dev
@@ -38,11 +43,13 @@ missing_packages() {
     has_header eigen3/Eigen/Core || echo libeigen3-dev
     has_header nlohmann/json.hpp || echo nlohmann-json3-dev
     has_python_headers || echo python3-dev
+    has_line_editing || echo libedit-dev
   fi
 }
 
-# What a part of the tests needs that is left out without it.
+# What a part of the program or of its tests needs that is left out without it.
 optional_packages() {
+  [[ "$group" == test ]] || has_line_editing || echo libedit-dev
   if [[ "$group" == test && "$(uname -m)" == x86_64 ]] && ! command -v aarch64-linux-gnu-g++ >/dev/null; then
     echo g++-aarch64-linux-gnu
   fi

@@ -47,6 +47,24 @@ class InterruptListener {
   std::thread thread_;
 };
 
+// For programs that go on after Ctrl-C: while it lives, SIGINT raises it and does nothing else. SIGTERM and SIGHUP
+// raise it for good. At most one lives at a time.
+class InterruptFlag {
+ public:
+  InterruptFlag();
+  ~InterruptFlag();
+
+  InterruptFlag(const InterruptFlag&) = delete;
+  InterruptFlag& operator=(const InterruptFlag&) = delete;
+
+  bool IsRaised() const;
+  void Lower();
+  // SIGTERM or SIGHUP, once one of them came; else 0.
+  int ending_signal() const;
+  // Of a file that can be read while the flag is raised: for poll(), beside what a program waits for.
+  int file() const;
+};
+
 }  // namespace qwen_infer
 
 #endif  // QWEN_INFER_APPS_INTERRUPTS_H_

@@ -28,17 +28,23 @@ Json TimingsJson(const Timings& timings) {
           {"generation_tokens_per_second", Rate(timings.generated_tokens, timings.generation_seconds)}};
 }
 
-}  // namespace
-
-std::string ReportJson(const RunDescription& run) {
+std::string Report(const RunDescription& run, const Timings& timings, const Json& statistics) {
   Json report = {{"program", std::string("qwen-infer ") + kVersion},
                  {"subcommand", run.subcommand},
                  {"model", run.model.empty() ? Json(nullptr) : Json(run.model)},
                  {"attention", run.use_top_k_attention ? "top_k" : "full"},
-                 {"timings", run.report_timings ? TimingsJson(RunTimings()) : Json(nullptr)}};
-  if (run.use_top_k_attention) report.update(CurrentStatisticsJson());
+                 {"timings", run.report_timings ? TimingsJson(timings) : Json(nullptr)}};
+  if (run.use_top_k_attention) report.update(statistics);
   // A path need not be UTF-8.
   return report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string ReportJson(const RunDescription& run) { return Report(run, RunTimings(), CurrentStatisticsJson()); }
+
+std::string ReportJson(const RunDescription& run, const Timings& timings, std::string_view statistics) {
+  return Report(run, timings, statistics.empty() ? Json() : Json::parse(statistics));
 }
 
 ReportFile::ReportFile(std::string path, RunDescription run) : path_(std::move(path)), run_(std::move(run)) {}

@@ -5,7 +5,9 @@
 
 #include <mutex>
 #include <string>
+#include <string_view>
 
+#include "perf_hooks.h"
 #include "topk/status.h"
 
 namespace qwen_infer {
@@ -26,6 +28,9 @@ struct RunDescription {
 //    "layers"}
 // A figure that was not measured is null. A row is one query of one head.
 std::string ReportJson(const RunDescription& run);
+
+// The same with the figures of an engine. statistics: its AttentionStatisticsJson(); empty without top-k attention.
+std::string ReportJson(const RunDescription& run, const Timings& timings, std::string_view statistics);
 
 // Writes ReportJson to `path`, whole or not at all (atomic_file.h); several calls may race, the last one stays.
 class ReportFile {

@@ -72,9 +72,7 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
   // The warm-up decodes two tokens, fewer than any budget worth checking.
   if (!line.settings.options.fallback) line.llama.insert(line.llama.begin(), "--no-warmup");
-  if (std::getenv("TOPK_ATTENTION") != nullptr) {
-    std::cerr << "note: TOPK_ATTENTION is for unmodified llama.cpp programs; here the --top_k_attention flags decide\n";
-  }
+  NoteUnusedVariable();
   ForgetPluginFile();
   return RegisterTopK(line.settings);
 }
@@ -83,9 +81,7 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
 void WarnIfUnused(const Tool& tool, int code) {
   // Where llama.cpp takes no timings, a tool that succeeds has computed.
   const bool computed = RunTimings().AnyTokens() || (tool.timings == LlamaTimings::kNone && code == kExitSuccess);
-  if (!computed || Total(GetStatistics()).sums.rows > 0) return;
-  std::cerr << "warning: top-k attention was not used, although tokens were computed: llama.cpp gave no attention of "
-               "this model to it. All results are those of full attention.\n";
+  if (computed && Total(GetStatistics()).sums.rows == 0) WarnOfFullAttention();
 }
 
 int CallEntry(const Tool& tool, std::vector<std::string>& llama) {
@@ -96,17 +92,27 @@ int CallEntry(const Tool& tool, std::vector<std::string>& llama) {
   return tool.entry(static_cast<int>(argv.size()) - 1, argv.data());
 }
 
-int RefuseUsage(const Tool& tool, const topk::Status& status) {
-  PrintError(status.message());
-  std::cerr << "See qwen-infer " << tool.name << " --help\n";
-  return kExitUsage;
-}
-
 }  // namespace
 
 const RunDescription& CurrentRun() { return g_run; }
 
 void PrintError(std::string_view message) { std::cerr << "error: " << message << "\n"; }
+
+int RefuseUsage(std::string_view subcommand, const topk::Status& status) {
+  PrintError(status.message());
+  std::cerr << "See qwen-infer " << subcommand << " --help\n";
+  return kExitUsage;
+}
+
+void NoteUnusedVariable() {
+  if (std::getenv("TOPK_ATTENTION") == nullptr) return;
+  std::cerr << "note: TOPK_ATTENTION is for unmodified llama.cpp programs; here the --top_k_attention flags decide\n";
+}
+
+void WarnOfFullAttention() {
+  std::cerr << "warning: top-k attention was not used, although tokens were computed: llama.cpp gave no attention of "
+               "this model to it. All results are those of full attention.\n";
+}
 
 void SayWhyItFailed() {
   if (const std::string reason = LastError(); !reason.empty()) return PrintError("top-k attention: " + reason);
@@ -132,7 +138,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   }
   if (status.ok() && !line.statistics_path.empty()) status = CheckWritable(line.statistics_path);
   if (status.ok() && line.use_top_k_attention) status = SetUpTopK(tool, line);
-  if (!status.ok()) return RefuseUsage(tool, status);
+  if (!status.ok()) return RefuseUsage(tool.name, status);
 
   g_run = {.subcommand = std::string(tool.name),
            .model = ModelPath(line.llama),

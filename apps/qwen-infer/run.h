@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "report.h"
+#include "topk/status.h"
 
 namespace qwen_infer {
 
@@ -57,6 +58,15 @@ void SayWhyItFailed();
 
 // "error: " and the message on stderr.
 void PrintError(std::string_view message);
+
+// The error of a command line and where to read on; returns kExitUsage.
+int RefuseUsage(std::string_view subcommand, const topk::Status& status);
+
+// Tells a user who has set TOPK_ATTENTION that it is not for this program.
+void NoteUnusedVariable();
+
+// For a run that computed tokens: warns that llama.cpp gave no attention to the plugin.
+void WarnOfFullAttention();
 
 }  // namespace qwen_infer
 

@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "attention/cache_size.h"
-#include "shared/flag_table.h"
+#include "flag_table.h"
 #include "shared/read_type.h"
 #include "topk/attention.h"
 

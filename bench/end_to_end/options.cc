@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "common.h"
-#include "shared/flag_table.h"
+#include "flag_table.h"
 #include "shared/read_type.h"
 
 namespace qwen_infer::end_to_end_bench {

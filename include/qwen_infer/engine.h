@@ -234,10 +234,11 @@ class Session {
   // or more before it. In a cache of its own, as GenerateBatch.
   PerplexityResult Perplexity(std::string_view text, const PerplexityOptions& options = {});
 
-  // What the session holds, in a file: whole or not at all. Load refuses, changing nothing, a file that is damaged, of
-  // another model or another type of cache, or that has more tokens than the context.
-  void Save(const std::string& path) const;
-  void Load(const std::string& path);
+  // What the session holds, in a file: whole or not at all. `note` is the program's own, such as the messages of a
+  // chat; Load returns it. Save refuses to replace a file that is no session. Load refuses, changing nothing, a file
+  // that is damaged, of another model or another type of cache, or that has more tokens than the context.
+  void Save(const std::string& path, std::string_view note = {}) const;
+  std::string Load(const std::string& path);
 
   class Impl;
 

@@ -154,11 +154,11 @@ GenerationResult Session::Generate(std::string_view prompt, const GenerateOption
   return result;
 }
 
-void Session::Save(const std::string& path) const { SaveSession(*impl_, path); }
+void Session::Save(const std::string& path, std::string_view note) const { SaveSession(*impl_, path, note); }
 
-void Session::Load(const std::string& path) {
+std::string Session::Load(const std::string& path) {
   ++impl_->changes;
-  LoadSession(*impl_, path);
+  return LoadSession(*impl_, path);
 }
 
 }  // namespace qwen_infer

@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/answer.h"
@@ -60,8 +62,8 @@ class Generation::Impl {
 };
 
 // Files of sessions (session_file.cc).
-void SaveSession(const Session::Impl& session, const std::string& path);
-void LoadSession(Session::Impl& session, const std::string& path);
+void SaveSession(const Session::Impl& session, const std::string& path, std::string_view note);
+std::string LoadSession(Session::Impl& session, const std::string& path);
 
 }  // namespace qwen_infer
 

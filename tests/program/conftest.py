@@ -27,6 +27,12 @@ def clean_environment() -> dict[str, str]:
     return clean | {"QWEN_INFER_CACHE": os.devnull}
 
 
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """That of the program."""
+    return clean_environment()
+
+
 class Run(Protocol):
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]: ...
 

@@ -80,7 +80,7 @@ def test_a_missing_file_is_refused(
     own = {
         "bench": (),
         "serve": ("--port", 0),
-        "chat": ("-p", "x", "--single-turn", "-lv", 3),
+        "chat": ("-p", "x"),
     }.get(subcommand, ("-f", text))
     result = run(subcommand, "-m", model, *own, *attention, "--top_k_attention_stats", report_path)
     assert_refused(result, model, report_path)

@@ -56,7 +56,8 @@ def test_help_of_a_subcommand_shows_our_flags_first(run: Run, name: str) -> None
     result = run(name, "--help")
     assert result.returncode == 0
     assert result.stdout.startswith(f"qwen-infer {name}: ")
-    ours, separator, llamas = result.stdout.partition("llama.cpp's own flags:")
+    heading = "flags, named as llama-cli's" if name == "chat" else "llama.cpp's own flags:"
+    ours, separator, llamas = result.stdout.partition(heading)
     assert separator
     for flag in (USE, "--top_k_attention_k N", "--top_k_attention_sparse", "--top_k_attention_stats FILE.json"):
         assert flag in ours

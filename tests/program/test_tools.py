@@ -21,19 +21,6 @@ pytestmark = pytest.mark.model
 USE = "--use_top_k_attention"
 
 
-def test_chat_answers_once(run: Run, model_path: Path, report_path: Path, read_report: ReadReport) -> None:
-    result = run(
-        *("chat", "-m", model_path, "-p", "What is 2 + 2?", "--single-turn", "--temp", 0, "-n", 16, "-c", 1024),
-        *(USE, "--top_k_attention_stats", report_path),
-    )
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert "4" in result.stdout
-    report = read_report()
-    assert report["subcommand"] == "chat"
-    assert report["total"]["rows"] > 0
-    assert report["timings"]["generated_tokens"] > 0
-
-
 @pytest.mark.parametrize("attention", [(), (USE, "--top_k_attention_k", 32)], ids=["full", "top_k"])
 def test_bench_measures_with_flash_attention(
     run: Run, model_path: Path, report_path: Path, read_report: ReadReport, attention: tuple[object, ...]

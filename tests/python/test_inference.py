@@ -188,6 +188,9 @@ def test_session_that_does_not_fit_is_refused_and_changes_nothing(
         full.load_session(tmp_path / "missing")
     with pytest.raises(OSError, match="cannot save the session"):
         full.save_session(tmp_path / "no" / "folder")
+    with pytest.raises(OSError, match="bad exists and is no session: give another name, or delete it"):
+        full.save_session(bad)
+    assert bad.read_bytes() == b"GGUF" * 999
     full.generate(CAPITAL, **GREEDY)
     assert full.last_run["cached_tokens"] == full.last_run["prompt_tokens"] - 1
 

@@ -1,8 +1,8 @@
-// The flags of a benchmark as a table, from which parser, defaults, --help and the command that measures the same are
-// derived. An Options has a `std::map<std::string, std::string> text`: the value of every flag but the files, as it was
-// written, by name.
-#ifndef QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
-#define QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
+// The flags of a subcommand of our own as a table, from which parser, defaults, --help and, for benchmarks, the command
+// that measures the same are derived. The Options of a benchmark have a `std::map<std::string, std::string> text`: the
+// value of every flag but the files, as it was written, by name.
+#ifndef QWEN_INFER_APPS_FLAG_TABLE_H_
+#define QWEN_INFER_APPS_FLAG_TABLE_H_
 
 #include <algorithm>
 #include <charconv>
@@ -21,12 +21,13 @@ namespace qwen_infer {
 template <typename Options>
 struct FlagRow {
   std::string_view name;
-  std::string_view value_name;     // FILE: a file to write, no part of `text`
+  std::string_view value_name;     // FILE: a file to write, no part of `text`; empty: a switch, which is read as "on"
   std::string_view allowed;        // completes "is not ..."
   std::string_view default_value;  // read like a value of the user's; empty: none
   std::string_view sentence;
   bool (*read)(std::string_view value, Options& options);
   std::string_view short_name = {};  // "-m"
+  std::string_view alias = {};       // another name
 };
 
 // All of `text` as a number in [low, high].
@@ -91,6 +92,7 @@ const FlagRow<Options>* FlagTable<Options>::Find(std::string_view argument) cons
   for (const Row& row : rows_) {
     const bool is_short = !row.short_name.empty() && argument == row.short_name;
     if (is_short || name == "__" + std::string(row.name)) return &row;
+    if (!row.alias.empty() && name == "__" + std::string(row.alias)) return &row;
   }
   return nullptr;
 }
@@ -101,7 +103,9 @@ topk::Status FlagTable<Options>::Apply(const Row& row, std::string_view value, O
     return topk::InvalidArgument("--" + std::string(row.name) + ": '" + std::string(value) + "' is not " +
                                  std::string(row.allowed));
   }
-  if (row.value_name != "FILE") options.text[std::string(row.name)] = value;
+  if constexpr (requires { options.text; }) {
+    if (row.value_name != "FILE") options.text[std::string(row.name)] = value;
+  }
   return {};
 }
 
@@ -128,11 +132,16 @@ topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> argumen
     const size_t equals = argument.find('=');
     const Row* row = Find(argument.substr(0, equals));
     if (row == nullptr) return Unknown(argument.substr(0, equals));
-    const bool value_follows = equals == std::string_view::npos;
+    const bool is_switch = row->value_name.empty();
+    if (is_switch && equals != std::string_view::npos) {
+      return topk::InvalidArgument(std::string(argument.substr(0, equals)) + " takes no value");
+    }
+    const bool value_follows = !is_switch && equals == std::string_view::npos;
     if (value_follows && (i + 1 == arguments.size() || arguments[i + 1].starts_with("--"))) {
       return topk::InvalidArgument(std::string(argument) + " needs a value: " + std::string(row->allowed));
     }
-    const std::string_view value = value_follows ? arguments[++i] : argument.substr(equals + 1);
+    std::string_view value = "on";
+    if (!is_switch) value = value_follows ? arguments[++i] : argument.substr(equals + 1);
     if (topk::Status status = Apply(*row, value, options); !status.ok()) return status;
     if (given != nullptr) given->push_back(row->name);
   }
@@ -146,14 +155,16 @@ std::string FlagTable<Options>::Help() const {
   for (const Row& row : rows_) {
     std::string line = "  ";
     if (!row.short_name.empty()) line.append(row.short_name).append(", ");
-    line.append("--").append(row.name).append(" ").append(row.value_name);
+    line.append("--").append(row.name);
+    if (!row.value_name.empty()) line.append(" ").append(row.value_name);
     if (line.size() >= kSentenceColumn && !row.short_name.empty()) {
       line += "\n" + std::string(kSentenceColumn, ' ');
     } else {
       line.resize(std::max(kSentenceColumn, line.size() + 1), ' ');
     }
-    text += line + std::string(row.sentence) + "\n" + std::string(kSentenceColumn, ' ') + "(" +
-            std::string(row.allowed) +
+    text += line + std::string(row.sentence) + "\n";
+    if (row.value_name.empty()) continue;
+    text += std::string(kSentenceColumn, ' ') + "(" + std::string(row.allowed) +
             (row.default_value.empty() ? "" : "; default " + std::string(row.default_value)) + ")\n";
   }
   return text;
@@ -171,4 +182,4 @@ std::string FlagTable<Options>::Command(std::string program, const Options& opti
 
 }  // namespace qwen_infer
 
-#endif  // QWEN_INFER_BENCH_SHARED_FLAG_TABLE_H_
+#endif  // QWEN_INFER_APPS_FLAG_TABLE_H_

@@ -1,0 +1,179 @@
+#include "chat_loop.h"
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <string>
+#include <utility>
+
+#include "chat_commands.h"
+#include "chat_summary.h"
+#include "message_reader.h"
+#include "run.h"
+#include "text_file.h"
+
+namespace qwen_infer {
+
+namespace {
+
+constexpr std::string_view kMoreRoom =
+    "/reset starts a new conversation, -c at the start of the program gives more room";
+
+bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+// As a shell would have read it.
+std::string WithHome(const std::string& path) {
+  const char* home = std::getenv("HOME");
+  return path.starts_with("~/") && home != nullptr ? home + path.substr(1) : path;
+}
+
+// The reason without the list of all settings that follows.
+std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
+
+std::string Count(size_t n, std::string_view what) {
+  return WithCommas(static_cast<int64_t>(n)) + " " + std::string(what) + (n == 1 ? "" : "s");
+}
+
+std::string SizeOf(const Conversation& conversation) {
+  return Count(conversation.messages().size(), "message") + ", " +
+         Count(static_cast<size_t>(conversation.n_tokens()), "token");
+}
+
+}  // namespace
+
+ChatLoop::ChatLoop(Model& model, Conversation& conversation, InterruptFlag& interrupts)
+    : model_(model), conversation_(conversation), interrupts_(interrupts) {
+  conversation_.SetReadingListener([this](int64_t read, int64_t total) { progress_.Show(read, total); });
+  conversation_.SetInterruptCheck([this] { return interrupts_.IsRaised(); });
+}
+
+int ChatLoop::Answer(const std::string& message) {
+  const std::string text = std::exchange(files_, {}) + message;
+  return Print([&](const OnText& on_text) { return conversation_.Say(text, on_text); });
+}
+
+int ChatLoop::Print(const std::function<GenerationResult(const OnText&)>& say) {
+  progress_.Start();
+  bool line_is_open = false;
+  int code = kExitSuccess;
+  std::string note;
+  try {
+    const GenerationResult result = say([&](std::string_view text) {
+      progress_.Clear();
+      std::cout << text << std::flush;
+      line_is_open = !text.ends_with('\n');
+    });
+    if (result.finish_reason == FinishReason::kCancelled) {
+      code = kExitInterrupted;
+      note = "(interrupted)";
+    }
+    if (result.finish_reason == FinishReason::kLength) note = "(ended by --predict)";
+    if (result.finish_reason == FinishReason::kContextFull) {
+      note = "(the context of " + WithCommas(conversation_.context_length()) +
+             " tokens is full: " + std::string(kMoreRoom) + ")";
+    }
+  } catch (const ContextFull& error) {
+    code = kExitFailure;
+    note = "error: " + std::string(error.what()) + ": " + std::string(kMoreRoom);
+  } catch (const std::exception& error) {
+    code = kExitFailure;
+    note = "error: " + std::string(error.what());
+  }
+  progress_.Clear();
+  if (line_is_open) std::cout << "\n";
+  std::cout << std::flush;
+  if (!note.empty()) std::cerr << note << "\n";
+  return code;
+}
+
+int ChatLoop::Run(LineReader& lines, bool single_turn) {
+  MessageReader reader(lines);
+  int interrupts_in_a_row = 0;
+  while (interrupts_.ending_signal() == 0) {
+    interrupts_.Lower();
+    const Message message = reader.Read();
+    if (message.kind == Line::Kind::kEnd) break;
+    if (message.kind == Line::Kind::kInterrupted) {
+      if (!IsBlank(message.text)) continue;
+      if (++interrupts_in_a_row == 2) return kExitInterrupted;
+      std::cerr << "(Ctrl-C again, Ctrl-D or /exit ends the chat)\n";
+      continue;
+    }
+    interrupts_in_a_row = 0;
+    if (IsBlank(message.text)) continue;
+    if (message.may_be_command && IsCommand(message.text)) {
+      if (Obey(message.text) == Next::kEnd) break;
+      continue;
+    }
+    const int code = Answer(message.text);
+    if (single_turn) return code;
+  }
+  return kExitSuccess;
+}
+
+ChatLoop::Next ChatLoop::Obey(const std::string& line) {
+  Command command;
+  if (const topk::Status status = ParseCommand(line, command); !status.ok()) {
+    PrintError(status.message());
+    return Next::kGoOn;
+  }
+  try {
+    switch (command.name) {
+      case CommandName::kHelp: std::cout << CommandHelp() << std::flush; break;
+      case CommandName::kStats: ShowStatistics(); break;
+      case CommandName::kBudget:
+        ChangeAttention(command.argument.empty() ? "" : "k=" + command.argument);
+        std::cout << BudgetIn(model_.attention()) << "\n" << std::flush;
+        break;
+      case CommandName::kAttention:
+        ChangeAttention(command.argument);
+        std::cout << model_.attention() << "\n" << std::flush;
+        break;
+      case CommandName::kRead: ReadFile(WithHome(command.argument)); break;
+      case CommandName::kRegenerate:
+        Print([this](const OnText& on_text) { return conversation_.SayAgain(on_text); });
+        break;
+      case CommandName::kSave:
+        conversation_.Save(WithHome(command.argument));
+        std::cerr << "saved " << SizeOf(conversation_) << "\n";
+        break;
+      case CommandName::kLoad:
+        conversation_.Load(WithHome(command.argument));
+        std::cerr << "loaded " << SizeOf(conversation_) << "\n";
+        break;
+      case CommandName::kReset:
+        conversation_.Reset();
+        files_.clear();
+        break;
+      case CommandName::kExit: return Next::kEnd;
+    }
+  } catch (const std::exception& error) {
+    PrintError(FirstLine(error.what()));
+  }
+  return Next::kGoOn;
+}
+
+void ChatLoop::ShowStatistics() const {
+  std::cout << "context: " << WithCommas(conversation_.n_tokens()) << " of "
+            << WithCommas(conversation_.context_length()) << " tokens, "
+            << Count(conversation_.messages().size(), "message") << "\n"
+            << SpeedSummary(conversation_.last_answer()) << "\n"
+            << (model_.has_top_k_attention() ? AttentionSummary(model_.AttentionTotal()) : "attention is full") << "\n"
+            << std::flush;
+}
+
+void ChatLoop::ChangeAttention(const std::string& settings) {
+  if (!model_.has_top_k_attention()) {
+    throw std::invalid_argument("attention is full here: top-k attention needs --use_top_k_attention");
+  }
+  if (!settings.empty()) model_.SetAttention(settings);
+}
+
+void ChatLoop::ReadFile(const std::string& path) {
+  std::string text;
+  if (const topk::Status status = ReadTextFile(path, text); !status.ok()) return PrintError(status.message());
+  files_ += "--- File: " + path + " ---\n" + text + (text.ends_with('\n') ? "" : "\n");
+  std::cerr << Count(model_.Tokenize(text).size(), "token") << " go in front of the next message\n";
+}
+
+}  // namespace qwen_infer
