@@ -21,6 +21,7 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
     """The checkpoint of a name on the hub; OSError, with all that was tried, if there is none."""
     try:
         from huggingface_hub import constants, snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
     except ImportError as error:
         raise not_installed(error) from error
 
@@ -35,22 +36,25 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
 
     try:
         return snapshot(local_files_only=True)
-    except OSError as error:  # not there, or a part of it
-        local = error
-    try:
-        return snapshot(local_files_only=False)
-    except Exception as error:  # of several libraries, which have no common class
-        raise OSError(
-            f"there is no file or folder {name!r} here, and it could not be had as the model of that name on the hub:\n"
-            f"  the hub's local cache, {constants.HF_HUB_CACHE}: {_first_line(local)}\n"
-            f"  download from {constants.ENDPOINT}{_offline(constants.is_offline_mode())}: {_first_line(error)}\n"
-            "Check the name. Where there is no network, copy the model's folder from another machine and give its "
-            "path, or copy that machine's cache, filled by `hf download`, and set HF_HOME"
-        ) from error
-
-
-def _offline(offline: bool) -> str:
-    return " (HF_HUB_OFFLINE is set)" if offline else ""
+    except LocalEntryNotFoundError:
+        cached = "it is not there, or only a part of it"
+    except OSError as error:
+        cached = _first_line(error)
+    cause = None
+    if constants.is_offline_mode():
+        downloaded = "not tried, as HF_HUB_OFFLINE is set"
+    else:
+        try:
+            return snapshot(local_files_only=False)
+        except Exception as error:  # of several libraries, which have no common class
+            cause, downloaded = error, _first_line(error)
+    raise OSError(
+        f"there is no file or folder {name!r} here, and it could not be had as the model of that name on the hub:\n"
+        f"  the hub's local cache, {constants.HF_HUB_CACHE}: {cached}\n"
+        f"  download from {constants.ENDPOINT}: {downloaded}\n"
+        "Check the name. Where there is no network, copy the model's folder from another machine and give its path, or "
+        "copy that machine's cache, filled by `hf download`, and set HF_HOME"
+    ) from cause
 
 
 def _first_line(error: Exception) -> str:
