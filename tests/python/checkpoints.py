@@ -13,8 +13,8 @@ from pathlib import Path
 import sentencepiece
 import torch
 import transformers
-from conftest import BUILD, REPOSITORY
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 VOCABULARY = 400
 QWEN_VOCABULARY = 151_936
 SIZES = {
@@ -86,7 +86,8 @@ def convert_command(*arguments: object) -> list[str]:
 
 
 def convert_environment(ahead: Path | None = None) -> dict[str, str]:
-    paths = [*([str(ahead)] if ahead else []), str(BUILD / "bin"), str(REPOSITORY / "python")]
+    """With the packages of this process."""
+    paths = [*([str(ahead)] if ahead else []), *sys.path]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
@@ -96,7 +97,7 @@ def files_below(folder: Path) -> dict[str, int]:
 
 
 def _tokenizer() -> bytes:
-    text = (REPOSITORY / "README.md").read_text(encoding="utf-8").splitlines()
+    text = README.read_text(encoding="utf-8").splitlines()
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(text),

@@ -16,6 +16,7 @@ from checkpoints import files_below, make_checkpoint, run_convert
 
 from qwen_infer import Qwen3Inference
 from qwen_infer.conversion.resolve import resolve_model
+from qwen_infer.engine import load_engine
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 Change = Callable[[Path], object]
@@ -183,6 +184,19 @@ def test_disk_that_fills_up_while_converting(checkpoint: Path) -> None:
             resolve_model(checkpoint)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_engine_names_what_cannot_be_quantized(tmp_path: Path) -> None:
+    engine = load_engine()
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"GGUF")
+    with pytest.raises(ValueError, match="'Q3_K' is none of Q8_0, Q4_K_M"):
+        engine.quantize(str(model), "Q3_K", str(tmp_path / "out"))
+    with pytest.raises(ValueError, match=r"model\.gguf cannot be made from itself"):
+        engine.quantize(str(model), "Q8_0", str(model))
+    with pytest.raises(OSError, match=r"cannot load the model .*model\.gguf: the file is damaged"):
+        engine.quantize(str(model), "Q8_0", str(tmp_path / "out"))
+    assert sorted(path.name for path in tmp_path.glob("*")) == ["cache", "model.gguf"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from qwen_infer.conversion.progress import Progress
 
 _POLL_SECONDS = 0.1
 _MOST_REASON = 600  # characters
-# The last line of a traceback and what follows it.
-_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*\Z", re.MULTILINE | re.DOTALL)
+# Where the message of an exception begins, under its traceback.
+_EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b", re.MULTILINE)
 
 
 class ChildError(Exception):
@@ -64,10 +64,11 @@ def _is_running(child: subprocess.Popen[bytes]) -> bool:
 
 
 def _reason(log: str, code: int) -> str:
-    if found := _EXCEPTION.search(log):
-        reason = found[0].strip()
+    if exceptions := list(_EXCEPTION.finditer(log)):
+        begin = exceptions[-1].start()
+        reason = log[begin:].strip()
         if ":" not in reason:  # an assertion: what was asserted is the last line of code above it
-            code_lines = [line for line in log[: found.start()].splitlines() if line.strip(" ^~")]
+            code_lines = [line for line in log[:begin].splitlines() if line.strip(" ^~")]
             reason += f" at `{code_lines[-1].partition('  # ')[0].strip()}`" if code_lines else ""
     else:
         lines = [line for line in log.splitlines() if line.strip()]

@@ -13,8 +13,6 @@ from qwen_infer.conversion.progress import Progress
 from qwen_infer.engine import load_engine
 
 _SCRIPT = "convert_hf_to_gguf.py"
-# What the converter writes on the way to each precision; libllama does the rest.
-OUTPUT_TYPES = {Precision.BF16: "bf16", Precision.Q8_0: "q8_0", Precision.Q4_K_M: "bf16"}
 # A checkpoint must not have the converter fetch anything, such as code that it names.
 _OFFLINE = {"HF_HUB_OFFLINE": "1"}
 
@@ -41,9 +39,12 @@ def converter_version() -> str:
 
 
 def write_gguf(checkpoint: Path, precision: Precision, output: Path, progress: Progress, keep_open: int) -> None:
-    """Has the converter write `output`; ChildError if it cannot, ImportError if it lacks a package."""
+    """Has the converter write `output`; ChildError if it cannot, ImportError if it lacks a package.
+
+    Of our precisions it knows all but Q4_K_M.
+    """
     script = converter_folder() / _SCRIPT
-    arguments = [script, checkpoint, "--outfile", output, "--outtype", OUTPUT_TYPES[precision]]
+    arguments = [script, checkpoint, "--outfile", output, "--outtype", precision.value.lower()]
     try:
         run_python(arguments, output, progress, _OFFLINE, keep_open)
     except ChildError as error:
