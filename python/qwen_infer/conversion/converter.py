@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from qwen_infer.conversion.progress import Progress
 from qwen_infer.engine import load_engine
 
 _SCRIPT = "convert_hf_to_gguf.py"
-# A checkpoint must not have the converter fetch anything, such as code that it names.
-_OFFLINE = {"HF_HUB_OFFLINE": "1"}
+# The converter runs what some tokenizers name as their code. It sees no code in the checkpoint, and none elsewhere:
+# nothing is fetched, and the hub's local cache is out of its sight.
+_WITHOUT_HUB = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": os.devnull}
 
 
 @cache
@@ -46,7 +48,7 @@ def write_gguf(checkpoint: Path, precision: Precision, output: Path, progress: P
     script = converter_folder() / _SCRIPT
     arguments = [script, checkpoint, "--outfile", output, "--outtype", precision.value.lower()]
     try:
-        run_python(arguments, output, progress, _OFFLINE, keep_open)
+        run_python(arguments, output, progress, _WITHOUT_HUB, keep_open)
     except ChildError as error:
         if str(error).startswith(("ModuleNotFoundError", "ImportError")):
             raise not_installed(error) from error
