@@ -14,6 +14,7 @@ from qwen_infer.conversion.progress import Progress
 
 _POLL_SECONDS = 0.1
 _MOST_REASON = 600  # characters
+_PROGRESS_BAR = re.compile(r"^.*\d%\|.*$", re.MULTILINE)  # of tqdm
 # Where the message of an exception begins, under its traceback.
 _EXCEPTION = re.compile(r"^(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b", re.MULTILINE)
 
@@ -64,6 +65,7 @@ def _is_running(child: subprocess.Popen[bytes]) -> bool:
 
 
 def _reason(log: str, code: int) -> str:
+    log = _PROGRESS_BAR.sub("", log.replace("\r", "\n"))
     if exceptions := list(_EXCEPTION.finditer(log)):
         begin = exceptions[-1].start()
         reason = log[begin:].strip()

@@ -15,6 +15,9 @@ from qwen_infer.conversion.precision import Precision
 from qwen_infer.conversion.progress import Progress
 from qwen_infer.engine import load_engine
 
+# As Python, numpy and C++'s streams put it.
+_DISK_FULL = re.compile(r"No space left on device|File too large|requested and \d+ written|iostream error")
+
 
 def converted(checkpoint: Checkpoint, precision: Precision) -> Path:
     """The GGUF file of a checkpoint, made now if the cache has none of that content, precision and converter."""
@@ -63,7 +66,7 @@ def _make(checkpoint: Checkpoint, precision: Precision, cache: ConversionCache, 
         try:
             quantize(first, precision, second, progress, room.lock)
         except ChildError as error:
-            raise OSError(f"{checkpoint.folder} could not be quantized to {precision.value}: {error}") from error
+            raise OSError(_refused(checkpoint, str(error))) from error
     return second
 
 
@@ -74,10 +77,10 @@ def _refused(checkpoint: Checkpoint, reason: str) -> str:
             f"{checkpoint.folder}: llama.cpp's converter does not know the architecture of its config.json "
             f"({architectures}): a newer llama.cpp may; QWEN_INFER_LLAMA_CPP builds with another one"
         )
-    if "No space left on device" in reason or "File too large" in reason:
+    if _DISK_FULL.search(reason):
         return f"{checkpoint.folder}: the disk filled up while it was converted ({reason}): make room and try again"
     return (
-        f"{checkpoint.folder} could not be converted, llama.cpp's converter says: {reason}. Check that config.json, "
+        f"{checkpoint.folder} could not be converted, llama.cpp says: {reason}. Check that config.json, "
         "tokenizer and weights are of one model and complete"
     )
 
