@@ -55,6 +55,13 @@ endforeach()
 
 add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FROM_ALL SYSTEM)
 
+# GCC 12's _tile_loadconfig tells the compiler that it reads 8 of the 64 bytes that it reads. The stores of the others are
+# then dead and go, and the first product on AMX is an illegal instruction.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set_source_files_properties("${_llama_cpp_dir}/ggml/src/ggml-cpu/amx/mmq.cpp" TARGET_DIRECTORY ggml-base
+                              PROPERTIES COMPILE_OPTIONS -fno-dse)
+endif()
+
 # Two thirds of the build are argument parsing, chat templates and HTTP. They compute nothing, and -O1, which takes
 # precedence over -O3 as it comes later, compiles them in two thirds of the time.
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")

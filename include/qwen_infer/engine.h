@@ -112,6 +112,21 @@ class Model {
   std::unique_ptr<Impl> impl_;
 };
 
+// ---- model files ----
+
+// Types of weights that Quantize makes: about 8.5 and 4.8 bits a weight.
+enum class WeightType { kQ8_0, kQ4_K_M };
+// "Q8_0"; throws std::invalid_argument, naming all, for one that is none.
+WeightType ParseWeightType(std::string_view name);
+
+// Writes a copy of a GGUF file with smaller weights to `output`, on all cores; `output` is not complete before it
+// returns. Cannot be interrupted.
+void Quantize(const std::string& path, WeightType type, const std::string& output);
+
+// Throws FileError unless llama.cpp would load the file: its description is whole, and its tensors are those that the
+// description asks for, with the shapes that it asks for. Reads no weights.
+void CheckModelFile(const std::string& path);
+
 // ---- session ----
 
 enum class CacheType { kF32, kF16, kBF16, kQ8_0 };

@@ -179,6 +179,23 @@ void BindModel(nb::module_& module) {
   module.def("load_model", LoadModel, nb::arg("path"), nb::arg("top_k_attention").none(), nb::arg("flash_attention"));
 }
 
+void BindModelFiles(nb::module_& module) {
+  module.def(
+      "quantize",
+      [](const std::string& path, const std::string& type, const std::string& output) {
+        const nb::gil_scoped_release release;
+        Quantize(path, ParseWeightType(type), output);
+      },
+      nb::arg("path"), nb::arg("type"), nb::arg("output"));
+  module.def(
+      "check_model_file",
+      [](const std::string& path) {
+        const nb::gil_scoped_release release;
+        CheckModelFile(path);
+      },
+      nb::arg("path"));
+}
+
 void BindSession(nb::module_& module) {
   [[maybe_unused]] const nb::class_<GenerateOptions> options(module, "GenerateOptions");
   module.def("generate_options", MakeOptions, nb::arg("max_new_tokens"), nb::arg("temperature"), nb::arg("top_p"),
@@ -282,5 +299,6 @@ NB_MODULE(_qwen_engine, module) {
   module.def("attention_settings", qwen_infer::python::AttentionSettings,
              "The settings of top-k attention: name, type, range, default and a sentence each.");
   qwen_infer::python::BindModel(module);
+  qwen_infer::python::BindModelFiles(module);
   qwen_infer::python::BindSession(module);
 }

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from qwen_infer.engine import attention_settings
+from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
 from qwen_infer.inference import Qwen3Inference
-
-EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130  # as qwen-infer has them
+from qwen_infer.user_cache import user_cache
 
 _DEMO_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 _PREFIX = "top_k_attention_"
@@ -35,28 +35,13 @@ def default_model() -> Path | None:
     """QWEN_INFER_MODEL, else the model of ./demo.sh; None if there is none."""
     if model := os.environ.get("QWEN_INFER_MODEL"):
         return Path(model)
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = Path(os.environ.get("QWEN_INFER_CACHE") or user_cache / "qwen-infer")
-    path = cache / "models" / _DEMO_MODEL
+    path = user_cache() / "models" / _DEMO_MODEL
     return path if path.is_file() else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
-    try:
-        options = _parse(sys.argv[1:] if arguments is None else arguments)
-        return _run(options)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # who read the answer has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILURE
-    except (ValueError, TypeError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except (OSError, RuntimeError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILURE
+    return exit_code_of(lambda given: _run(_parse(given)), arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -125,7 +110,7 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = _parser()
-    options = parser.parse_args([_with_underscores(argument) for argument in arguments])
+    options = parser.parse_args(arguments)
     settings = _settings(options)
     if settings and not options.use_top_k_attention:
         parser.error("settings of top-k attention have no effect without --use_top_k_attention")
@@ -137,13 +122,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.model is None:
         parser.error("--model is needed: ./demo.sh, which fetches the model that is used otherwise, was not run")
     return options
-
-
-def _with_underscores(argument: str) -> str:
-    if not argument.startswith("--"):
-        return argument
-    name, equals, value = argument[2:].partition("=")
-    return "--" + name.replace("-", "_") + equals + value
 
 
 def _settings(options: argparse.Namespace) -> str:

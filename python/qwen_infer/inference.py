@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
 
+from qwen_infer.conversion.resolve import resolve_model
 from qwen_infer.engine import load_engine
 from top_k_attention.arguments import check_choice, check_flag, check_integer, check_number
 from top_k_attention.config import TopKAttentionConfig, budget_for
@@ -67,7 +66,8 @@ class Qwen3Inference:
         use_top_k_attention: attend to the k best keys of each query only.
         top_k_attention_config: a `TopKAttentionConfig`; or a string such as "k=256,sinks=4,k@0-1=1024" with any of the
             engine's settings. None: k=256, full attention where that is faster.
-        load_in_8bit, load_in_4bit: convert to Q8_0 or Q4_K_M instead of bf16. A GGUF file stays as it is.
+        load_in_8bit, load_in_4bit: convert to Q8_0 or Q4_K_M instead of bf16. An error with a GGUF file, which has its
+            precision already.
         use_flash_attention: has no other result, but is faster. Top-k attention takes its place and needs it on.
         context_length: most tokens of a prompt and its answer together. None: 8,192, or less if the model was trained
             with less.
@@ -121,8 +121,6 @@ class Qwen3Inference:
         check_choice("kv_cache_type", kv_cache_type, _CACHE_TYPES)
         if device != "cpu":
             raise ValueError(f"device={device!r} must be 'cpu': nothing else is supported")
-        if load_in_8bit and load_in_4bit:
-            raise ValueError("load_in_8bit=True and load_in_4bit=True exclude each other: choose one")
         if use_top_k_attention and not use_flash_attention:
             raise ValueError(
                 "use_flash_attention=False excludes use_top_k_attention=True, which takes the place of flash "
@@ -142,7 +140,7 @@ class Qwen3Inference:
         self._last_run: dict[str, Any] = {}
         self._engine = load_engine()
         self._engine.set_verbose(verbose)
-        path = _resolve(model_name_or_path, load_in_8bit=load_in_8bit, load_in_4bit=load_in_4bit)
+        path = resolve_model(model_name_or_path, load_in_8bit=load_in_8bit, load_in_4bit=load_in_4bit)
         self._model = self._engine.load_model(str(path), settings, use_flash_attention)
         self._session = self._engine.Session(self._model, context_length or 0, kv_cache_type, num_threads or 0)
 
@@ -394,23 +392,6 @@ class Qwen3Inference:
             return GenerationStream(self, session.start(text, options))
         answer, self._last_run = session.generate(text, options)
         return answer
-
-
-def _resolve(model: str | os.PathLike[str], *, load_in_8bit: bool, load_in_4bit: bool) -> Path:
-    """The GGUF file to load."""
-    path = Path(model)
-    if path.suffix == ".gguf" or path.is_file():
-        if load_in_8bit or load_in_4bit:
-            asked = "load_in_8bit" if load_in_8bit else "load_in_4bit"
-            warnings.warn(f"{asked}=True has no effect: {path} is a GGUF file and stays as it is", stacklevel=3)
-        return path
-    try:
-        from qwen_infer.convert import resolve_model
-    except ImportError as error:
-        raise OSError(
-            f"{os.fspath(model)!r} is no file: this installation takes GGUF files only, and cannot convert ({error})"
-        ) from error
-    return resolve_model(os.fspath(model), load_in_8bit, load_in_4bit)
 
 
 def _settings_text(config: TopKAttentionConfig | str | None) -> str:

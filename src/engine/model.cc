@@ -31,9 +31,25 @@ std::unique_ptr<TopKContexts> MakeTopK(const std::string& text) {
   return top_k;
 }
 
-llama_model_ptr LoadWeights(const ModelOptions& options) {
+// llama.cpp says little about files that are no models at all.
+void ThrowIfNoModel(const std::string& path) {
+  if (const std::string reason = WhyNoModel(path); !reason.starts_with("the file is damaged")) {
+    throw FileError("cannot load the model " + path + ": " + reason);
+  }
+}
+
+llama_model_params CpuParams() {
   llama_model_params params = llama_model_default_params();
   params.n_gpu_layers = 0;
+  return params;
+}
+
+[[noreturn]] void ThrowNotLoaded(const std::string& path) {
+  throw FileError(WithErrors("cannot load the model " + path + ": " + WhyNoModel(path)));
+}
+
+llama_model_ptr LoadWeights(const ModelOptions& options) {
+  llama_model_params params = CpuParams();
   // An exception must not cross llama.cpp, which is told to stop instead.
   struct Progress {
     const std::function<bool(float)>& callback;
@@ -55,9 +71,7 @@ llama_model_ptr LoadWeights(const ModelOptions& options) {
   llama_model_ptr model(llama_model_load_from_file(options.path.c_str(), params));
   if (progress.error != nullptr) std::rethrow_exception(progress.error);
   if (progress.cancelled) throw Cancelled();
-  if (model == nullptr) {
-    throw FileError(WithErrors("cannot load the model " + options.path + ": " + WhyNoModel(options.path)));
-  }
+  if (model == nullptr) ThrowNotLoaded(options.path);
   if (llama_model_has_encoder(model.get()) || !llama_model_has_decoder(model.get())) {
     throw FileError("the model " + options.path + " is not of the kind that continues a text");
   }
@@ -76,10 +90,7 @@ Model::Impl::Impl(const ModelOptions& options) : path(options.path), flash_atten
   }
   EnsureBackends();
   if (options.top_k_attention) top_k = MakeTopK(*options.top_k_attention);
-  // llama.cpp says little about files that are no models at all.
-  if (const std::string reason = WhyNoModel(options.path); !reason.starts_with("the file is damaged")) {
-    throw FileError("cannot load the model " + options.path + ": " + reason);
-  }
+  ThrowIfNoModel(options.path);
   llama_ = LoadWeights(options);
   fingerprint = Fingerprint(options.path);
   try {
@@ -190,5 +201,18 @@ std::vector<LayerStatistics> Model::AttentionStatistics() const { return impl_->
 LayerStatistics Model::AttentionTotal() const { return Total(impl_->TopK().GetStatistics()); }
 std::string Model::AttentionStatisticsJson() const { return impl_->TopK().StatisticsJson().dump(); }
 void Model::ResetAttentionStatistics() { impl_->TopK().ResetStatistics(); }
+
+// ---- model files ----
+
+void CheckModelFile(const std::string& path) {
+  EnsureBackends();
+  ThrowIfNoModel(path);
+  llama_model_params params = CpuParams();
+  params.no_alloc = true;
+  params.load_mode = LLAMA_LOAD_MODE_NONE;  // nothing is mapped or read either
+  ForgetErrors();
+  const llama_model_ptr model(llama_model_load_from_file(path.c_str(), params));
+  if (model == nullptr) ThrowNotLoaded(path);
+}
 
 }  // namespace qwen_infer

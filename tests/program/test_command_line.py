@@ -12,8 +12,8 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 USE = "--use_top_k_attention"
-SUBCOMMANDS = ("complete", "chat", "serve", "bench", "bench-attention", "perplexity", "quantize")
-WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name not in ("bench-attention", "quantize"))
+SUBCOMMANDS = ("complete", "chat", "serve", "bench", "bench-attention", "perplexity", "quantize", "convert")
+WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name not in ("bench-attention", "quantize", "convert"))
 MISSING_MODEL = ("-m", "no-such-model.gguf")
 
 
@@ -154,11 +154,12 @@ def test_settings_without_the_use_flag_are_an_error(run: Run, name: str) -> None
     assert f"add {USE}" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["quantize", "convert"])
 @pytest.mark.parametrize("flag", [USE, "--top_k_attention_stats=s.json", "--top-k-attention-k=3"])
-def test_quantize_takes_none_of_our_flags(run: Run, tmp_path: Path, flag: str) -> None:
-    result = run("quantize", flag, "a.gguf", "b.gguf", "Q4_K_M")
+def test_without_attention_none_of_our_flags_is_taken(run: Run, tmp_path: Path, name: str, flag: str) -> None:
+    result = run(name, flag, "a")
     assert result.returncode == 2
-    assert f"quantize computes no attention: leave out {flag}" in result.stderr
+    assert f"{name} computes no attention: leave out {flag}" in result.stderr
     assert not (tmp_path / "s.json").exists()
 
 

@@ -349,6 +349,7 @@ def test_perplexity_is_that_of_llama_cpp(
     [
         ({"model_name_or_path": 7}, TypeError, "model_name_or_path=7 must be a path"),
         ({"load_in_8bit": True, "load_in_4bit": True}, ValueError, "exclude each other"),
+        ({"load_in_8bit": True}, ValueError, r"load_in_8bit=True converts checkpoints, and x\.gguf is a GGUF file"),
         ({"use_top_k_attention": 1}, TypeError, "use_top_k_attention=1 is a int"),
         ({"use_top_k_attention": True, "use_flash_attention": False}, ValueError, "leave one of the two out"),
         ({"top_k_attention_config": TopKAttentionConfig()}, ValueError, "without use_top_k_attention=True"),
@@ -437,8 +438,7 @@ def test_other_bad_calls_are_named(full: Qwen3Inference, model_path: Path) -> No
         full.detokenize([2**31 - 1])
     with pytest.raises(ValueError, match=r"(?s)k=0.*Allowed settings"):
         Qwen3Inference(model_path, True, "k=0")
-    with pytest.warns(UserWarning, match="load_in_8bit=True has no effect"):
-        closed = Qwen3Inference(model_path, load_in_8bit=True, context_length=256)
+    closed = Qwen3Inference(model_path, context_length=256)
     closed.close()
     assert repr(closed) == "Qwen3Inference(closed)"
     with pytest.raises(RuntimeError, match="closed"):

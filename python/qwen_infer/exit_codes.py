@@ -1,0 +1,48 @@
+"""How a command of this package ends: its exit codes, as those of qwen-infer, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+def exit_code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
+    """Runs a command with `arguments`, by default those of the process, and returns its exit code."""
+    if arguments is None:
+        _clean_up_when_terminated()
+    try:
+        return command([_with_underscores(argument) for argument in (sys.argv[1:] if arguments is None else arguments)])
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # who read the answer has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except (ValueError, TypeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except (OSError, RuntimeError, ImportError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILURE
+
+
+def _clean_up_when_terminated() -> None:
+    """Has SIGTERM and SIGHUP unwind the stack, so that temporary files go."""
+
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, unwind)
+
+
+def _with_underscores(argument: str) -> str:
+    """Names of options are spelled with underscores or dashes."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return "--" + name.replace("-", "_") + equals + value
