@@ -28,7 +28,9 @@ struct Case {
   int64_t n_key = 0;
   std::shared_ptr<const Inputs> inputs = nullptr;  // null: Gaussian numbers
 
-  bool IsDecode() const { return n_query == 1; }
+  // One query, or those of speculative and parallel decoding: K is read once, from memory.
+  static constexpr int64_t kMostDecodeQueries = 16;
+  bool IsDecode() const { return n_query <= kMostDecodeQueries; }
   int64_t Rows() const { return n_query * heads.n_head; }
   // Bytes of K, and of V.
   int64_t KeyBytes() const { return static_cast<int64_t>(ggml_row_size(type, heads.d)) * heads.n_head_kv * n_key; }

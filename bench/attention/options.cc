@@ -50,7 +50,7 @@ constexpr FlagRow<Options> kFlags[] = {
     {"keys", "LIST", "a list of integers from 1 to 16777216", "1024,4096,8192,32768", "tokens of context, n",
      [](std::string_view v, Options& o) { return ReadList(v, ReadCount, o.keys); }},
     {"queries", "LIST", "a list of integers from 1 to 16777216", "1,512",
-     "1 is decode, with caches cold; more are prefill: the last ones of the context",
+     "up to 16 are decode, with caches cold; more are prefill: the last ones of the context",
      [](std::string_view v, Options& o) { return ReadList(v, ReadCount, o.queries); }},
     {"types", "LIST", "a list of f32, f16, bf16 and q8_0", "f16", "types of K and V",
      [](std::string_view v, Options& o) { return ReadList(v, ReadKvType, o.types); }},

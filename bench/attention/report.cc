@@ -83,7 +83,8 @@ std::string MarkdownHead(const Conditions& conditions) {
       "; medians of " + conditions.flags.at("repeat") +
       " rounds in turns\n\n"
       "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of our best. Roofline: share "
-      "that our best\nreaches of the measured speed of reading K (1 query) or of its own multiply-adds from cache "
+      "that our best\nreaches of the measured speed of reading K (up to 16 queries) or of its own multiply-adds from "
+      "cache "
       "(more). Candidates: keys that our best scores in f32, per query and head.\n\n"
       "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
       "| top-k, int16 scan | ours, dense | ratio (min - max) | roofline | candidates "
