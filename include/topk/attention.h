@@ -117,8 +117,8 @@ Status ReferenceAttention(const AttentionInput& input, const TopKOptions& option
 // for selection.keys.size() numbers and may be selection.weights itself. The row offsets must ascend and end there.
 void ApplyDropout(const AttentionInput& input, const SelectionView& selection, float* weights);
 
-// Names of the SIMD targets that this build has and this machine runs, best first: "AMX" (with AVX3 for all but products
-// of int8), "AVX3", "AVX2", "SSE4", ...
+// Names of the SIMD targets that this build has and this machine runs, best first: "AMX" (AVX3, and AMX and
+// AVX512-FP16 where they help), "AVX3", "AVX2", "SSE4", ...
 std::vector<const char*> SimdTargets();
 
 // Restricts Attention to one of SimdTargets() from now on, or to the best again (null). False if there is no such

@@ -19,6 +19,13 @@ constexpr double kDeviationsOfRange = 3.0;
 
 constexpr int kLargestExponent = 60;
 
+// Rounded down to eight bits, so that it is a number of f16, too, and so are the factors.
+float ToFewBits(float x) {
+  int exponent = 0;
+  const float mantissa = std::frexp(x, &exponent);
+  return std::ldexp(std::floor(mantissa * 0x1p8F), exponent - 8);
+}
+
 }  // namespace
 
 TransformedRows TransformedRows::Take(Carver& carver, const Call& call) {
@@ -60,7 +67,7 @@ bool TransformedRows::FindTransform(int64_t d, int64_t n_rows, const float* quer
     factor_[i] = std::ldexp(1.0F, exponent);
     widest = std::max(widest, half * factor_[i]);
   }
-  gain_ = kLargestNumber / (kHeadroom * widest);
+  gain_ = ToFewBits(kLargestNumber / (kHeadroom * widest));
   const bool is_usable = gain_ > 0x1p-60F && gain_ < 0x1p60F;  // a number, then
   if (!is_usable) return false;
   double squares = 0;

@@ -11,6 +11,7 @@
 #include "topk/attention.h"
 #include "topk/load/load-inl.h"
 #include "topk/load/transpose-inl.h"
+#include "topk/quantize/fp16-inl.h"
 #include "topk/quantize/quantize_scale.h"
 #include "topk/scan/dot-inl.h"
 
@@ -70,9 +71,15 @@ HWY_INLINE int32_t LargestSquares(const uint8_t* HWY_RESTRICT panel, int64_t n_g
   return hn::GetLane(hn::MaxOfLanes(di, largest));
 }
 
+// The panel without the bytes of keys that are not there; false if a number does not fit.
 template <DataType kType>
-int32_t QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RESTRICT factor,
-                           const float* HWY_RESTRICT centre, uint8_t* HWY_RESTRICT panel) {
+bool QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RESTRICT factor,
+                        const float* HWY_RESTRICT centre, uint8_t* HWY_RESTRICT panel) {
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
+  if (Halves halves; kType == DataType::kF16 && UsesFp16() && ToHalves(d, factor, centre, halves)) {
+    return QuantizeHalves(block, d, halves, panel);
+  }
+#endif
   const DF df;
   const DI di;
   const int64_t count = block.count;
@@ -120,18 +127,19 @@ int32_t QuantizeRowsOfType(const KeyBlock& block, int64_t d, const float* HWY_RE
       });
     }
   }
-  if (!hn::AllFalse(di, hn::Ne(hn::ShiftRight<8>(strange), hn::Zero(di)))) return -1;
-  const int64_t n_groups = padded / kGroup;
+  return hn::AllFalse(di, hn::Ne(hn::ShiftRight<8>(strange), hn::Zero(di)));
+}
+
+int32_t QuantizeRowsSimd(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel) {
+  bool fits = false;
+  WithType(block.keys.type, [&](auto type) { fits = QuantizeRowsOfType<type>(block, d, factor, centre, panel); });
+  if (!fits) return -1;
+  const int64_t count = block.count;
+  const int64_t n_groups = PadToRowChunks(d) / kGroup;
   for (int64_t g = 0; g < n_groups && count < kBlockKeys; ++g) {
     std::fill(panel + (g * kBlockKeys + count) * kGroup, panel + (g + 1) * kBlockKeys * kGroup, uint8_t{kByteOffset});
   }
   return WithDot<Int8>([&](auto dot) HWY_ATTR { return LargestSquares<decltype(dot)>(panel, n_groups); });
-}
-
-int32_t QuantizeRowsSimd(const KeyBlock& block, int64_t d, const float* factor, const float* centre, uint8_t* panel) {
-  int32_t squares = 0;
-  WithType(block.keys.type, [&](auto type) { squares = QuantizeRowsOfType<type>(block, d, factor, centre, panel); });
-  return squares;
 }
 
 void TrackRangesSimd(const float* HWY_RESTRICT panel, int64_t d, float* HWY_RESTRICT low, float* HWY_RESTRICT high) {

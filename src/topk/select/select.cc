@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -97,12 +96,17 @@ HWY_INLINE int32_t ToOrdered(float x) {
 }
 HWY_INLINE float FromOrdered(int32_t order) { return std::bit_cast<float>(order < 0 ? order ^ 0x7FFFFFFF : order); }
 
-HWY_INLINE int64_t CountAtLeast(const float* HWY_RESTRICT scores, int64_t count, float floor) {
+// How many scores are not below the floor, or those above it.
+template <bool kAbove = false>
+HWY_INLINE int64_t CountFrom(const float* HWY_RESTRICT scores, int64_t count, float floor) {
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const auto least = hn::Set(df, floor);
   size_t total = 0;
-  for (int64_t j = 0; j < count; j += n) total += hn::CountTrue(df, hn::Ge(hn::Load(df, scores + j), least));
+  for (int64_t j = 0; j < count; j += n) {
+    const auto s = hn::Load(df, scores + j);
+    total += hn::CountTrue(df, kAbove ? hn::Gt(s, least) : hn::Ge(s, least));
+  }
   return static_cast<int64_t>(total);
 }
 
@@ -134,6 +138,15 @@ HWY_INLINE int64_t Between(const float* HWY_RESTRICT scores, int64_t count, floa
     n_out += static_cast<int64_t>(hn::CountTrue(df, is_between));
   }
   return n_out;
+}
+
+// The rank-th largest of a few scores, which -inf follows up to the end of their last vector.
+HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, int64_t rank) {
+  for (int64_t j = 0; j < count; ++j) {
+    if (CountFrom(scores, count, scores[j]) >= rank && CountFrom<true>(scores, count, scores[j]) < rank)
+      return scores[j];
+  }
+  return scores[0];  // not reached: one of them has that rank
 }
 
 // What a search starts from, of the scores that are not hidden.
@@ -196,7 +209,7 @@ HWY_INLINE Bracket Search(float* HWY_RESTRICT scores, int64_t count, int64_t lea
                                                     0.5F * FromOrdered(static_cast<int32_t>(b.high - 1));
       if (std::isfinite(value)) middle = std::clamp<int64_t>(ToOrdered(value), b.low + 1, b.high - 1);
     }
-    const int64_t reached = CountAtLeast(scores, count, FromOrdered(static_cast<int32_t>(middle)));
+    const int64_t reached = CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle)));
     (reached >= least ? b.low : b.high) = middle;
     (reached >= least ? b.n_low : b.n_high) = reached;
     z += (static_cast<float>(reached) - wanted) / (total * NormalDensity(z));
@@ -215,11 +228,10 @@ float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
   const float low = FromOrdered(static_cast<int32_t>(b.low));
   if (b.n_low == k || b.high - b.low <= 1) return SmallestAtLeast(scores, count, low);
   const float high = FromOrdered(static_cast<int32_t>(b.high));
-  float between[kFew + kMaxLanes];
+  alignas(kCacheLineBytes) float between[kFew + kMaxLanes];
   const int64_t n_between = Between(scores, count, low, high, between);
-  float* kth = between + (k - 1 - b.n_high);
-  std::nth_element(between, kth, between + n_between, std::greater<>());
-  return *kth;
+  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), between + n_between);
+  return LargestOfFew(between, n_between, k - b.n_high);
 }
 
 #if HWY_TARGET <= HWY_AVX3
