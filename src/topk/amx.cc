@@ -37,8 +37,8 @@ bool FindAmx() { return false; }
 }  // namespace
 
 bool HasAmx() {
-  static const bool has_amx = FindAmx();
-  return has_amx;
+  static const bool kHasAmx = FindAmx();
+  return kHasAmx;
 }
 
 bool UsesAmx() { return is_allowed.load(std::memory_order_relaxed) && HasAmx(); }

@@ -14,12 +14,11 @@
 #include "topk/load/transpose-inl.h"
 #include "topk/quantize/quantize_rows.h"
 
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
 HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
 
 inline constexpr int64_t kHalves = 32;                    // of a vector
 inline constexpr int64_t kHalvesChunk = 2 * kHalves;      // of a key, which become 64 bytes
@@ -118,11 +117,10 @@ HWY_INLINE bool QuantizeHalves(const KeyBlock& block, int64_t d, const Halves& h
   return _mm512_test_epi16_mask(strange, upper_bytes) == 0;
 }
 
-#endif  // HWY_TARGET
-
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace topk
 HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET
 
 #endif  // TOPK_FP16_INL_H_

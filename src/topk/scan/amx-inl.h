@@ -13,11 +13,10 @@
 #include "topk/load/pack.h"
 #include "topk/quantize/quantize.h"
 
+#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
 HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
-
-#if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
 
 inline constexpr int64_t kAmxRows = 16;        // of a tile register
 inline constexpr int64_t kAmxDimensions = 64;  // of a row, a byte each
@@ -90,11 +89,10 @@ HWY_INLINE void MultiplyAmx(const uint8_t* HWY_RESTRICT rows, const uint8_t* HWY
   // NOLINTEND(hicpp-no-assembler)
 }
 
-#endif  // HWY_TARGET
-
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace topk
 HWY_AFTER_NAMESPACE();
+#endif  // HWY_TARGET
 
 #endif  // TOPK_AMX_INL_H_
