@@ -6,7 +6,7 @@ namespace qwen_infer::attention_bench {
 namespace {
 
 const Case kDecode{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 1, .n_key = 1000};
-const Case kPrefill{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 10, .n_key = 1000};
+const Case kPrefill{.heads = {4, 2, 32}, .type = GGML_TYPE_F16, .n_query = 20, .n_key = 1000};
 
 std::vector<double>& Of(Times& times, Method method) { return times.call[IndexOf(method)]; }
 
@@ -49,7 +49,7 @@ TEST(ResultTest, TheLeastWorkIsThatOfTheMethod) {
   EXPECT_EQ(LeastWorkOf(kDecode, Method::kDense).yardstick, Yardstick::kRead);
   const LeastWork int8 = LeastWorkOf(kPrefill, Method::kTopKInt8);
   EXPECT_EQ(int8.yardstick, Yardstick::kInt8Products);
-  EXPECT_EQ(int8.units, 4.0 * 32 * (10 * 1000 - 45));
+  EXPECT_EQ(int8.units, 4.0 * 32 * (20 * 1000 - 190));
   EXPECT_EQ(LeastWorkOf(kPrefill, Method::kTopKInt16).yardstick, Yardstick::kInt16Products);
   const LeastWork dense = LeastWorkOf(kPrefill, Method::kDense);
   EXPECT_EQ(dense.yardstick, Yardstick::kF32Products);
