@@ -18,8 +18,10 @@ WINDOW = 4096
 # depends on the text: +0.31 % in one window of the standard library, +0.02 % in two, +0.14 % in four; +0.08 % in two of
 # the text below; -0.5 % in two of llama.cpp's common/sampling.cpp. So this guards the kernels, not a law of all texts.
 WINDOWS = 2
-# Allowed change of perplexity, by budget.
-TOLERANCES = {256: 0.002, 32: 0.08}
+# Allowed change of perplexity, by budget. Of that at 256, half is for the budget and half for rounding: weights are
+# quantised, so activations round differently after any change of the order of sums, and what selects the same keys
+# (scans in f32 and int8, k = 255 and 256, the two dense paths of llama.cpp) differs by up to 0.09 % in these windows.
+TOLERANCES = {256: 0.004, 32: 0.08}
 
 Perplexity = Callable[..., float]
 
