@@ -26,8 +26,11 @@ struct Executor {
 // All tasks on the calling thread.
 Executor SerialExecutor();
 
-// OpenMP's thread pool of this process, with n_threads threads (below 1: omp_get_max_threads()). Serial in builds
-// without OpenMP.
+// OpenMP's runtime ends the process if it is asked for more threads than the system has.
+inline constexpr int kMostThreads = 1024;
+
+// OpenMP's thread pool of this process, with n_threads threads (below 1: omp_get_max_threads()), but kMostThreads at
+// most. Serial in builds without OpenMP.
 Executor OpenMpExecutor(int n_threads);
 
 }  // namespace topk

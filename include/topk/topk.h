@@ -81,8 +81,8 @@ typedef struct {
 } topk_statistics;
 
 /* Computes attention. `options`: "k=256,sinks=4,..." with the fields of topk::TopKOptions; null or empty: defaults.
- * n_threads below 1: all threads of OpenMP. statistics may be null. On failure `message` (may be null) receives up
- * to message_size bytes of a zero-terminated reason (512 hold all of them), and the output is untouched. */
+ * n_threads below 1: all threads of OpenMP; 1,024 at most. statistics may be null. On failure `message` (may be null)
+ * receives up to message_size bytes of a zero-terminated reason (512 hold all of them), and the output is untouched. */
 topk_status_code topk_attention(const topk_attention_input* input, const char* options,
                                 const topk_attention_output* output, int n_threads, topk_statistics* statistics,
                                 char* message, int64_t message_size);

@@ -404,6 +404,7 @@ TEST_F(AttentionTest, RefusesWhatIsOutOfRangeAndTouchesNothing) {
   expect_refused("d_k=0", [](In& i, Opt&, Out&) { i.d_k = 0; });
   expect_refused("d_v=1025", [](In& i, Opt&, Out&) { i.d_v = 1025; });
   expect_refused("n_key=-1", [](In& i, Opt&, Out&) { i.n_key = -1; });
+  expect_refused("n_batch * n_key * n_head_kv", [](In& i, Opt&, Out&) { i.n_batch = 1 << 20, i.n_key = 1 << 30; });
   expect_refused("n_head=3", [](In& i, Opt&, Out&) { i.n_head = 3; });
   expect_refused("q.data", [](In& i, Opt&, Out&) { i.q.data = nullptr; });
   expect_refused("v.data", [](In& i, Opt&, Out&) { i.v.data = nullptr; });
@@ -428,6 +429,12 @@ TEST_F(AttentionTest, RefusesWhatIsOutOfRangeAndTouchesNothing) {
   refuse_with_relu("sink_logits with activation kRelu", [&](In& i, Opt&) { i.sink_logits = logits; });
   refuse_with_relu("min_mass=0.5", [](In&, Opt& o) { o.min_mass = 0.5F; });
   refuse_with_relu("mass with activation kRelu", [](In&, Opt& o) { o.mass = MassMode::kSampled; });
+}
+
+// More workers would not be threads, but scratch, and then the end of the process.
+TEST_F(AttentionTest, TakesNoMoreThreadsThanASystemHas) {
+  EXPECT_EQ(OpenMpExecutor(1).n_workers, 1);
+  EXPECT_LE(OpenMpExecutor(1 << 30).n_workers, kMostThreads);
 }
 
 TEST_F(AttentionTest, WithoutFallbackABudgetThatCoversAllKeysIsAnError) {

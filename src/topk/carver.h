@@ -16,13 +16,17 @@ namespace topk {
 // Hands out aligned arrays from one block. A layout runs twice: over null, to learn the size, then over the block.
 class Carver {
  public:
+  // More than there is of memory: a layout of this size or more has this one, and no block is found for it.
+  static constexpr size_t kMostBytes = size_t{1} << 62;
+
   explicit Carver(std::byte* base) : base_(base) {}
 
   template <typename T>
   T* Take(int64_t count) {
     T* array = base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + used_);
-    const size_t bytes = static_cast<size_t>(count) * sizeof(T);
-    used_ += (bytes + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
+    const bool fits = static_cast<size_t>(count) <= (kMostBytes - used_) / sizeof(T);
+    const size_t end = fits ? used_ + static_cast<size_t>(count) * sizeof(T) : kMostBytes;
+    used_ = (end + kCacheLineBytes - 1) / kCacheLineBytes * kCacheLineBytes;
     return array;
   }
   size_t used() const { return used_; }

@@ -31,7 +31,7 @@ Executor SerialExecutor() { return {SerialFor, nullptr, 1}; }
 
 Executor OpenMpExecutor(int n_threads) {
 #ifdef TOPK_HAS_OPENMP
-  if (n_threads < 1) n_threads = omp_get_max_threads();
+  n_threads = std::min(n_threads < 1 ? omp_get_max_threads() : n_threads, kMostThreads);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   return {OpenMpFor, reinterpret_cast<void*>(static_cast<intptr_t>(n_threads)), n_threads};
 #else

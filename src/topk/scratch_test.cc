@@ -14,6 +14,7 @@
 
 #include "topk/attention.h"
 #include "topk/backward.h"
+#include "topk/carver.h"
 #include "topk/testing/random_input.h"
 
 namespace {
@@ -165,6 +166,16 @@ TEST(ScratchTest, MemoryThatCannotBeHadIsAnErrorAndTheNextCallWorks) {
   EXPECT_EQ(status.code(), StatusCode::kOutOfMemory);
   EXPECT_EQ(memory.size(), 0U);
   EXPECT_TRUE(Attention(problem.input, {.k = 7}, {out.view()}, executor).ok());
+}
+
+TEST(ScratchTest, SizesThatOverflowAreMoreThanAnyMemory) {
+  Carver carver(nullptr);
+  for (int i = 0; i < 2; ++i) {
+    carver.Take<double>(int64_t{1} << 60);  // twice 2^63 bytes
+    EXPECT_EQ(carver.used(), Carver::kMostBytes);
+  }
+  carver.Take<uint8_t>(1);
+  EXPECT_EQ(carver.used(), Carver::kMostBytes);
 }
 
 TEST(ScratchTest, OfDecodeIsBoundedWhateverTheContext) {

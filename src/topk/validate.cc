@@ -7,7 +7,9 @@ namespace topk {
 
 namespace {
 
-constexpr int64_t kMaxRows = int64_t{1} << 40;  // products of counts stay far from 2^63
+// Products of counts stay far from 2^63.
+constexpr int64_t kMaxRows = int64_t{1} << 40;
+constexpr int64_t kMaxKeyRows = int64_t{1} << 48;  // of kMaxHeadSize numbers each
 
 std::string Equals(const char* name, int64_t value) { return std::string(name) + "=" + std::to_string(value); }
 
@@ -31,6 +33,10 @@ Status CheckCounts(const AttentionInput& in) {
   }
   if (in.n_batch > 0 && in.n_query > 0 && in.n_head > kMaxRows / in.n_batch / in.n_query) {
     return InvalidArgument("n_batch * n_query * n_head is too large: at most " + std::to_string(kMaxRows) + " rows");
+  }
+  if (in.n_batch > 0 && in.n_key > 0 && in.n_head_kv > kMaxKeyRows / in.n_batch / in.n_key) {
+    return InvalidArgument("n_batch * n_key * n_head_kv is too large: at most " + std::to_string(kMaxKeyRows) +
+                           " rows of keys");
   }
   return {};
 }

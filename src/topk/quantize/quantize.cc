@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "topk/quantize/quantize_scale.h"
 #include "topk/scan/dot-inl.h"
@@ -110,6 +111,7 @@ BlockFacts QuantizeKeysAs(const float* HWY_RESTRICT panel, int64_t d, uint8_t* H
   const float scale = ScaleOf<Numbers>(hn::GetLane(hn::MaxOfLanes(df, largest)));
   VF norm2 = hn::Zero(df);
   VF error2 = hn::Zero(df);
+  VF total2 = hn::Zero(df);
   for (int64_t j = 0; j < kBlockKeys; j += n) {
     const auto emit = [&](int64_t g, VI word)
                           HWY_ATTR { hn::Store(word, di, reinterpret_cast<int32_t*>(out) + g * kBlockKeys + j); };
@@ -117,6 +119,12 @@ BlockFacts QuantizeKeysAs(const float* HWY_RESTRICT panel, int64_t d, uint8_t* H
         QuantizeColumns<Numbers>(panel, d, j, hn::Set(df, scale), hn::Set(df, 1.0F / scale), Numbers::kKeyOffset, emit);
     norm2 = hn::Max(norm2, facts.norm2);
     error2 = hn::Max(error2, facts.error2);
+    total2 = hn::Add(total2, facts.norm2);
+  }
+  // A vector that overflowed while it was transformed has no bound. Max may lose its NaN, a sum does not.
+  if (std::isnan(hn::GetLane(hn::SumOfLanes(df, total2)))) {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    return {scale, kInfinity, kInfinity};
   }
   return {scale, NormOf(hn::GetLane(hn::MaxOfLanes(df, norm2))), NormOf(hn::GetLane(hn::MaxOfLanes(df, error2)))};
 }

@@ -61,8 +61,8 @@ int64_t HadamardSize(int64_t d);
 // A block of keys in integers: one scale for all.
 struct BlockFacts {
   float scale;  // y^ = scale * integer
-  float norm;   // at least the largest |y| of the block
-  float error;  // at least the largest |y - y^|
+  float norm;   // at least the largest |y| of the block; infinite or NaN if a number is
+  float error;  // at least the largest |y - y^|; infinite or NaN if a number is
 };
 
 // From a transformed panel to integers: in int16, or in int8 as unsigned bytes, 128 + the number. out:

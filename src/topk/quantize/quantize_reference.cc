@@ -50,6 +50,9 @@ float ExtentOf(const float* panel, int64_t d, int64_t j) {
   return kScalesByNorm<Numbers> ? static_cast<float>(squares) : largest;
 }
 
+// NaN if either is.
+float LargerOrNan(float a, float b) { return a > b || std::isnan(a) ? a : b; }
+
 template <class Numbers>
 BlockFacts QuantizeKeysAs(const float* panel, int64_t d, uint8_t* out) {
   constexpr int64_t kBytes = kGroupBytes / Numbers::kPerGroup;
@@ -61,8 +64,8 @@ BlockFacts QuantizeKeysAs(const float* panel, int64_t d, uint8_t* out) {
       return out + (i / Numbers::kPerGroup * kBlockKeys + j) * kGroupBytes + i % Numbers::kPerGroup * kBytes;
     };
     const VectorFacts facts = QuantizeVector<Numbers>(panel, d, j, block.scale, Numbers::kKeyOffset, place);
-    block.norm = std::max(block.norm, NormOf(static_cast<float>(facts.norm2)));
-    block.error = std::max(block.error, NormOf(static_cast<float>(facts.error2)));
+    block.norm = LargerOrNan(block.norm, NormOf(static_cast<float>(facts.norm2)));
+    block.error = LargerOrNan(block.error, NormOf(static_cast<float>(facts.error2)));
   }
   return block;
 }

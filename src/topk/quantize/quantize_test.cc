@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <string>
 #include <vector>
@@ -169,6 +170,26 @@ TEST_F(QuantizeTest, Int16VectorsHaveNormsBelowTwoToThe15) {
         }
         EXPECT_LT(largest, 0x1p30) << target << " d " << d;
         EXPECT_GT(largest, 0.99 * 0x1p30) << target << " d " << d << ": bits are wasted";
+      }
+    }
+  }
+}
+
+// Finite keys may overflow while they are transformed: infinities of either sign add up to NaN.
+TEST_F(QuantizeTest, KeysThatOverflowedHaveNoBound) {
+  const auto is_no_bound = [](float x) { return !(x < std::numeric_limits<float>::infinity()); };
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (const NumberWidth width : kWidths) {
+      for (int64_t key : {int64_t{0}, int64_t{3}, int64_t{17}, kBlockKeys - 1}) {
+        constexpr int64_t kSize = 64;
+        AlignedArray<float> panel = OutlierPanel(random_, kSize, 0.0F, 1.0F);
+        for (int64_t i = 0; i < 4; ++i) panel[i * kBlockKeys + key] = 3e38F;
+        const std::vector<float> factor(kSize, 1.0F);
+        TransformPanel(panel.data(), kSize, nullptr, factor.data(), 1.0F);
+        AlignedArray<uint8_t> keys(QuantizedPanelBytes(kSize, width));
+        const BlockFacts facts = QuantizeKeys(width, panel.data(), kSize, keys.data());
+        EXPECT_TRUE(is_no_bound(facts.norm) && is_no_bound(facts.error)) << target << " key " << key;
       }
     }
   }

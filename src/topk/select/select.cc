@@ -227,7 +227,8 @@ float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
   const Bracket b = Search(scores, count, k, k, kFew);
   const float low = FromOrdered(static_cast<int32_t>(b.low));
   if (b.n_low == k || b.high - b.low <= 1) return SmallestAtLeast(scores, count, low);
-  const float high = FromOrdered(static_cast<int32_t>(b.high));
+  // A `high` that no score reaches may be the +0 that follows -0 in order, but not in comparisons.
+  const float high = b.n_high == 0 ? std::numeric_limits<float>::infinity() : FromOrdered(static_cast<int32_t>(b.high));
   alignas(kCacheLineBytes) float between[kFew + kMaxLanes];
   const int64_t n_between = Between(scores, count, low, high, between);
   hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), between + n_between);
