@@ -53,6 +53,10 @@ foreach(_sanitizer IN LISTS QWEN_INFER_SANITIZE)
   set(LLAMA_SANITIZE_${_upper} ON)
 endforeach()
 
+# Its messages name source files; without the folder, what is installed says nothing of the machine that built it.
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  add_compile_options("-fmacro-prefix-map=${_llama_cpp_dir}/=")
+endif()
 add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FROM_ALL SYSTEM)
 
 # GCC 12's _tile_loadconfig tells the compiler that it reads 8 of the 64 bytes that it reads. The stores of the others are
@@ -71,3 +75,15 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     endif()
   endforeach()
 endif()
+
+# What a program needs of it at run time, and what llama.cpp's tools need besides; each finds the others beside it. ggml
+# loads its CPU modules, one or one for each processor generation, by their file names.
+get_target_property(_ggml_dir ggml-base SOURCE_DIR)
+get_property(_cpu_modules DIRECTORY "${_ggml_dir}" PROPERTY BUILDSYSTEM_TARGETS)
+list(FILTER _cpu_modules INCLUDE REGEX "^ggml-cpu")
+list(FILTER _cpu_modules EXCLUDE REGEX "-feats$")  # an object library in each
+set(QWEN_INFER_LLAMA_LIBRARIES llama llama-common ggml ggml-base ${_cpu_modules})
+set(QWEN_INFER_LLAMA_TOOL_LIBRARIES llama-bench-impl llama-completion-impl llama-perplexity-impl llama-quantize-impl
+                                    llama-server-impl mtmd)
+set_target_properties(${QWEN_INFER_LLAMA_LIBRARIES} ${QWEN_INFER_LLAMA_TOOL_LIBRARIES} PROPERTIES
+  INSTALL_RPATH "$ORIGIN" PUBLIC_HEADER "" PRIVATE_HEADER "")  # none of its headers is installed
