@@ -32,11 +32,16 @@ install(FILES "${PROJECT_BINARY_DIR}/topk-config.cmake" "${PROJECT_BINARY_DIR}/t
         DESTINATION "${_package_dir}" COMPONENT devel)
 qwen_infer_install_pkg_config(topk)
 
+# What the libraries below write files with; not for others.
+if(TARGET qwen-infer-files)
+  set_target_properties(qwen-infer-files PROPERTIES EXPORT_NAME files)
+  install(TARGETS qwen-infer-files EXPORT topk-targets ARCHIVE COMPONENT devel)
+endif()
+
 # The layer, the package's component "layer".
 if(QWEN_INFER_BUILD_LAYER)
   set_target_properties(topk-layer PROPERTIES EXPORT_NAME layer)
-  set_target_properties(qwen-infer-files PROPERTIES EXPORT_NAME files)
-  install(TARGETS topk-layer qwen-infer-files EXPORT topk-layer-targets ARCHIVE COMPONENT devel)
+  install(TARGETS topk-layer EXPORT topk-layer-targets ARCHIVE COMPONENT devel)
   install(EXPORT topk-layer-targets NAMESPACE topk:: DESTINATION "${_package_dir}" COMPONENT devel)
   install(FILES "${PROJECT_SOURCE_DIR}/include/topk/layer.h" "${PROJECT_SOURCE_DIR}/include/topk/safetensors.h"
           DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/topk" COMPONENT devel)
@@ -50,7 +55,7 @@ install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDI
 if(QWEN_INFER_BUILD_LLAMA)
   set(_program_dir "${CMAKE_INSTALL_LIBDIR}/qwen-infer")
   set_target_properties(ggml-topk PROPERTIES INSTALL_RPATH "$ORIGIN")
-  install(TARGETS qwen-infer ggml-topk ${QWEN_INFER_LLAMA_LIBRARIES} ${QWEN_INFER_LLAMA_TOOL_LIBRARIES}
+  install(TARGETS qwen-infer ggml-topk ${QWEN_INFER_LLAMA_CPU_MODULES} ${QWEN_INFER_LLAMA_TOOLS}
           RUNTIME DESTINATION "${_program_dir}" COMPONENT program
           LIBRARY DESTINATION "${_program_dir}" COMPONENT program NAMELINK_SKIP)
   file(RELATIVE_PATH _program "${CMAKE_INSTALL_FULL_BINDIR}" "${CMAKE_INSTALL_FULL_LIBDIR}/qwen-infer/qwen-infer")
@@ -60,4 +65,13 @@ if(QWEN_INFER_BUILD_LLAMA)
           COMPONENT program)
   install(FILES "${QWEN_INFER_LLAMA_CPP}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT program
           RENAME LICENSE.llama.cpp)
+
+  # The engine, the package's component "engine": static, with the libraries of the program.
+  set_target_properties(qwen-infer-engine PROPERTIES EXPORT_NAME engine)
+  install(TARGETS qwen-infer-engine ggml-topk-static ggml-topk-objects ${QWEN_INFER_LLAMA_LIBRARIES}
+          EXPORT topk-engine-targets
+          ARCHIVE COMPONENT devel
+          LIBRARY DESTINATION "${_program_dir}" COMPONENT program NAMELINK_SKIP)
+  install(EXPORT topk-engine-targets NAMESPACE topk:: DESTINATION "${_package_dir}" COMPONENT devel)
+  install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/qwen_infer" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT devel)
 endif()

@@ -76,14 +76,23 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
   endforeach()
 endif()
 
-# What a program needs of it at run time, and what llama.cpp's tools need besides; each finds the others beside it. ggml
-# loads its CPU modules, one or one for each processor generation, by their file names.
+# What is installed of it: libraries that programs link to, modules that ggml loads by their file names (one, or one for
+# each processor generation), and the tools that qwen-infer runs. Each finds the others beside it.
+set(QWEN_INFER_LLAMA_LIBRARIES llama llama-common ggml ggml-base)
 get_target_property(_ggml_dir ggml-base SOURCE_DIR)
-get_property(_cpu_modules DIRECTORY "${_ggml_dir}" PROPERTY BUILDSYSTEM_TARGETS)
-list(FILTER _cpu_modules INCLUDE REGEX "^ggml-cpu")
-list(FILTER _cpu_modules EXCLUDE REGEX "-feats$")  # an object library in each
-set(QWEN_INFER_LLAMA_LIBRARIES llama llama-common ggml ggml-base ${_cpu_modules})
-set(QWEN_INFER_LLAMA_TOOL_LIBRARIES llama-bench-impl llama-completion-impl llama-perplexity-impl llama-quantize-impl
-                                    llama-server-impl mtmd)
-set_target_properties(${QWEN_INFER_LLAMA_LIBRARIES} ${QWEN_INFER_LLAMA_TOOL_LIBRARIES} PROPERTIES
-  INSTALL_RPATH "$ORIGIN" PUBLIC_HEADER "" PRIVATE_HEADER "")  # none of its headers is installed
+get_property(QWEN_INFER_LLAMA_CPU_MODULES DIRECTORY "${_ggml_dir}" PROPERTY BUILDSYSTEM_TARGETS)
+list(FILTER QWEN_INFER_LLAMA_CPU_MODULES INCLUDE REGEX "^ggml-cpu")
+list(FILTER QWEN_INFER_LLAMA_CPU_MODULES EXCLUDE REGEX "-feats$")  # an object library in each
+set(QWEN_INFER_LLAMA_TOOLS llama-bench-impl llama-completion-impl llama-perplexity-impl llama-quantize-impl
+                           llama-server-impl mtmd)
+set_target_properties(${QWEN_INFER_LLAMA_LIBRARIES} ${QWEN_INFER_LLAMA_CPU_MODULES} ${QWEN_INFER_LLAMA_TOOLS} PROPERTIES
+                      INSTALL_RPATH "$ORIGIN" PUBLIC_HEADER "" PRIVATE_HEADER "")
+# Its headers are not installed, nor what they need.
+foreach(_library IN LISTS QWEN_INFER_LLAMA_LIBRARIES)
+  foreach(_property IN ITEMS INTERFACE_INCLUDE_DIRECTORIES INTERFACE_LINK_LIBRARIES)
+    get_target_property(_value ${_library} ${_property})
+    if(_value)
+      set_target_properties(${_library} PROPERTIES ${_property} "$<BUILD_INTERFACE:${_value}>")
+    endif()
+  endforeach()
+endforeach()

@@ -83,12 +83,32 @@ def test_stock_llama_cpp_loads_the_plugin(prefix: Path, bin_dir: Path, tmp_path:
 # --- libraries
 
 
-def test_cmake_consumers_compute_attention(prefix: Path, repository: Path, tmp_path: Path) -> None:
-    example = repository / "examples" / "attention_layer.cc"
-    settings = (f"-DCMAKE_PREFIX_PATH={prefix}", f"-DLAYER_EXAMPLE={example}")
-    run(CMAKE, "-S", CONSUMER, "-B", tmp_path / "build", *settings, folder=tmp_path)
-    run(CMAKE, "--build", tmp_path / "build", folder=tmp_path)
-    check_consumers(tmp_path / "build")
+@pytest.fixture(scope="module")
+def cmake_consumers(prefix: Path, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with programs of a project that found the prefix with find_package."""
+    folder = tmp_path_factory.mktemp("consumer")
+    settings = (f"-DCMAKE_PREFIX_PATH={prefix}", f"-DEXAMPLES={repository / 'examples'}")
+    run(CMAKE, "-S", CONSUMER, "-B", folder, *settings, folder=folder)
+    run(CMAKE, "--build", folder, "--parallel", "2", folder=folder)
+    return folder
+
+
+def test_cmake_consumers_compute_attention(cmake_consumers: Path) -> None:
+    check_consumers(cmake_consumers)
+
+
+def test_the_engine_says_which_model_is_missing(cmake_consumers: Path, tmp_path: Path) -> None:
+    command = [cmake_consumers / "generate_text", "nothing.gguf", "Once upon a time"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "nothing.gguf" in done.stderr
+
+
+@pytest.mark.model
+def test_cmake_consumers_generate_text(cmake_consumers: Path, model_path: Path, tmp_path: Path) -> None:
+    text = run(cmake_consumers / "generate_text", model_path, "def fibonacci(n):", folder=tmp_path)
+    assert "return" in text
+    assert "keys kept" in text
 
 
 def test_pkg_config_consumers_compute_attention(prefix: Path, repository: Path, tmp_path: Path) -> None:
@@ -116,7 +136,7 @@ def check_consumers(folder: Path) -> None:
     ("languages", "request_", "layer", "reason"),
     [
         ("CXX", "9.0", True, "version: 0."),
-        ("CXX", "COMPONENTS gpu", True, "topk has no component gpu; it has: layer"),
+        ("CXX", "COMPONENTS gpu", True, "topk has no component gpu; it has: layer engine"),
         ("CXX", "COMPONENTS layer", False, "build it with -DQWEN_INFER_BUILD_LAYER=ON"),
         ("C", "", True, "enable that language, project(consumer LANGUAGES C CXX)"),
     ],
