@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import files_below
+from installation import files_below
 
 # Of every Linux system with a C++ program on it: the C library's and GCC's.
 SYSTEM_LIBRARIES = re.compile(r"lib(c|m|dl|pthread|rt|stdc\+\+|gcc_s)\.so\.\d|ld-linux-[\w-]+\.so\.\d")
@@ -55,14 +55,3 @@ def unmet_needs(folder: Path, from_elsewhere: set[str]) -> list[str]:
         ]
     assert files, f"no program or library below {folder}"
     return wrong
-
-
-def mentions(folder: Path, paths: list[Path]) -> list[str]:
-    """Files below a folder in which one of the paths can be read."""
-    return [
-        f"{file}: {path}"
-        for file in files_below(folder)
-        for content in [file.read_bytes()]
-        for path in paths
-        if str(path).encode() in content
-    ]

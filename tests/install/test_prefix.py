@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CMAKE, install
-from elf import mentions, unmet_needs
+from elf import unmet_needs
+from installation import CMAKE, install, mentions
 
 CONSUMER = Path(__file__).resolve().parent / "consumer"
 # Debian packages that the program needs besides the prefix.

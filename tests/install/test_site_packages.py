@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import install
-from elf import mentions, unmet_needs
+from elf import unmet_needs
+from installation import install, mentions
 
 
 @pytest.fixture(scope="module")
