@@ -54,10 +54,16 @@ foreach(_sanitizer IN LISTS QWEN_INFER_SANITIZE)
 endforeach()
 
 # Its messages name source files; without the folder, what is installed says nothing of the machine that built it.
+# (Flags in variables, for add_compile_options would hold for the folders that come after this one, too.)
+set(_c_flags "${CMAKE_C_FLAGS}")
+set(_cxx_flags "${CMAKE_CXX_FLAGS}")
 if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
-  add_compile_options("-fmacro-prefix-map=${_llama_cpp_dir}/=")
+  string(APPEND CMAKE_C_FLAGS " \"-fmacro-prefix-map=${_llama_cpp_dir}/=\"")
+  string(APPEND CMAKE_CXX_FLAGS " \"-fmacro-prefix-map=${_llama_cpp_dir}/=\"")
 endif()
 add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FROM_ALL SYSTEM)
+set(CMAKE_C_FLAGS "${_c_flags}")
+set(CMAKE_CXX_FLAGS "${_cxx_flags}")
 
 # GCC 12's _tile_loadconfig tells the compiler that it reads 8 of the 64 bytes that it reads. The stores of the others are
 # then dead and go, and the first product on AMX is an illegal instruction.
