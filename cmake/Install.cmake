@@ -8,6 +8,13 @@
 include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
+foreach(_folder IN ITEMS BINDIR DOCDIR INCLUDEDIR LIBDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${_folder}}")
+    message(FATAL_ERROR "CMAKE_INSTALL_${_folder}=${CMAKE_INSTALL_${_folder}}: give a folder within the prefix, such as "
+                        "lib; the parts of an installation find each other by their place in it")
+  endif()
+endforeach()
+
 set(_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/topk")
 set(_pkgconfig_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
