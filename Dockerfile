@@ -1,6 +1,7 @@
 # qwen-infer in a container; README.md shows its use.
 #   docker build -t qwen-infer .
-# Untested.
+# Untested with Docker. Tried in bare Debian 12 roots: the packages of both stages and fetching llama.cpp in the first; in the
+# second, the program from a build of another machine, as the user qwen. Untried: compiling in the first.
 FROM debian:12-slim AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates g++ libedit-dev libhwy-dev python3-venv \
