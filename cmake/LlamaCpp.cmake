@@ -53,7 +53,17 @@ foreach(_sanitizer IN LISTS QWEN_INFER_SANITIZE)
   set(LLAMA_SANITIZE_${_upper} ON)
 endforeach()
 
+# Its messages name source files; without the folder, what is installed says nothing of the machine that built it.
+# (Flags in variables, for add_compile_options would hold for the folders that come after this one, too.)
+set(_c_flags "${CMAKE_C_FLAGS}")
+set(_cxx_flags "${CMAKE_CXX_FLAGS}")
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  string(APPEND CMAKE_C_FLAGS " \"-fmacro-prefix-map=${_llama_cpp_dir}/=\"")
+  string(APPEND CMAKE_CXX_FLAGS " \"-fmacro-prefix-map=${_llama_cpp_dir}/=\"")
+endif()
 add_subdirectory("${_llama_cpp_dir}" "${CMAKE_BINARY_DIR}/llama.cpp" EXCLUDE_FROM_ALL SYSTEM)
+set(CMAKE_C_FLAGS "${_c_flags}")
+set(CMAKE_CXX_FLAGS "${_cxx_flags}")
 
 # GCC 12's _tile_loadconfig tells the compiler that it reads 8 of the 64 bytes that it reads. The stores of the others are
 # then dead and go, and the first product on AMX is an illegal instruction.
@@ -71,3 +81,24 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
     endif()
   endforeach()
 endif()
+
+# What is installed of it: libraries that programs link to, modules that ggml loads by their file names (one, or one for
+# each processor generation), and the tools that qwen-infer runs. Each finds the others beside it.
+set(QWEN_INFER_LLAMA_LIBRARIES llama llama-common ggml ggml-base)
+get_target_property(_ggml_dir ggml-base SOURCE_DIR)
+get_property(QWEN_INFER_LLAMA_CPU_MODULES DIRECTORY "${_ggml_dir}" PROPERTY BUILDSYSTEM_TARGETS)
+list(FILTER QWEN_INFER_LLAMA_CPU_MODULES INCLUDE REGEX "^ggml-cpu")
+list(FILTER QWEN_INFER_LLAMA_CPU_MODULES EXCLUDE REGEX "-feats$")  # an object library in each
+set(QWEN_INFER_LLAMA_TOOLS llama-bench-impl llama-completion-impl llama-perplexity-impl llama-quantize-impl
+                           llama-server-impl mtmd)
+set_target_properties(${QWEN_INFER_LLAMA_LIBRARIES} ${QWEN_INFER_LLAMA_CPU_MODULES} ${QWEN_INFER_LLAMA_TOOLS} PROPERTIES
+                      INSTALL_RPATH "$ORIGIN" PUBLIC_HEADER "" PRIVATE_HEADER "")
+# Its headers are not installed, nor what they need.
+foreach(_library IN LISTS QWEN_INFER_LLAMA_LIBRARIES)
+  foreach(_property IN ITEMS INTERFACE_INCLUDE_DIRECTORIES INTERFACE_LINK_LIBRARIES)
+    get_target_property(_value ${_library} ${_property})
+    if(_value)
+      set_target_properties(${_library} PROPERTIES ${_property} "$<BUILD_INTERFACE:${_value}>")
+    endif()
+  endforeach()
+endforeach()

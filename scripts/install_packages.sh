@@ -44,6 +44,7 @@ missing_packages() {
     has_header nlohmann/json.hpp || echo nlohmann-json3-dev
     has_python_headers || echo python3-dev
     has_line_editing || echo libedit-dev
+    command -v pkg-config >/dev/null || echo pkg-config
   fi
 }
 

@@ -8,16 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, REPOSITORY
+from elf import unmet_needs
+from installation import install, mentions
 
 
 @pytest.fixture(scope="module")
 def site_packages(bin_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the native modules and the libraries that come with them."""
     folder = tmp_path_factory.mktemp("site-packages")
-    cmake = Path(sys.executable).with_name("cmake")
-    command = [cmake, "--install", bin_dir.parent, "--component", "python", "--prefix", folder]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    install(bin_dir.parent, "--component", "python", "--prefix", folder)
     return folder
 
 
@@ -31,13 +30,20 @@ def loaded_by(module: str, site_packages: Path) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize("module", ["_topk", "_qwen_engine"])
-def test_modules_bring_what_other_machines_may_lack(module: str, site_packages: Path) -> None:
-    if not list(site_packages.glob(f"{module}.*so")):
-        pytest.fail(f"{module} is not installed: build all of {BUILD}")
+def test_modules_load_the_libraries_that_came_with_them(
+    module: str, site_packages: Path, bin_dir: Path, repository: Path
+) -> None:
     loaded = loaded_by(module, site_packages)
     for name in ("libhwy.so.1", "libgomp.so.1"):
         assert loaded[name] == site_packages / "qwen_infer" / "lib" / name
-    built = [
-        path for path in loaded.values() if path.is_relative_to(BUILD) or path.is_relative_to(REPOSITORY / "build")
+    assert not [
+        path for path in loaded.values() if path.is_relative_to(bin_dir) or path.is_relative_to(repository / "build")
     ]
-    assert not built
+
+
+def test_modules_bring_what_other_machines_may_lack(site_packages: Path) -> None:
+    assert unmet_needs(site_packages, from_elsewhere=set()) == []
+
+
+def test_no_file_names_folders_of_the_machine_that_built_it(site_packages: Path, foreign_paths: list[Path]) -> None:
+    assert mentions(site_packages, foreign_paths) == []
