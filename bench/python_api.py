@@ -85,9 +85,7 @@ def speed(options: argparse.Namespace) -> Iterator[str]:
         prompt = text_of(inference, options.depth)
         python_sample(inference, prompt)  # reads the prompt, once
         for _ in range(options.rounds):
-            bench.append(
-                statistics.median(bench_samples(options.program, options.model, options.depth, options.threads))
-            )
+            bench.append(statistics.median(bench_samples(options)))
             python.append(statistics.median(python_sample(inference, prompt) for _ in range(SAMPLES)))
     ratios = [ours / theirs for ours, theirs in zip(python, bench, strict=True)]
     yield "| round | qwen-infer bench, tokens/s | Python, tokens/s | ratio |"
