@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import torch
 from documents import Block, blocks_of
-from test_top_k_attention import CATEGORIES, parse_arguments
 
 from qwen_infer import Qwen3Inference, inference
+from test_top_k_attention import CATEGORIES, parse_arguments
 from top_k_attention import TopKAttention, TopKAttentionConfig, create_top_k_attention_layer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
