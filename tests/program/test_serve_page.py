@@ -15,7 +15,7 @@ from serving import API_KEY, KEY, Server
 
 pytestmark = pytest.mark.model
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 240  # far more than it takes: a loaded machine generates a few tokens a second
 LONG_TASK = "Count from 1 to 500, one number a line."
 
 
@@ -65,9 +65,9 @@ def answers(browser: webdriver.Chrome) -> list[str]:
 
 def test_chats_by_keyboard_and_draws_what_it_measures(page: webdriver.Chrome) -> None:
     assert page.switch_to.active_element.get_attribute("id") == "prompt"
-    page.switch_to.active_element.send_keys("Count from 1 to 20, one number a line.", Keys.ENTER)
+    page.switch_to.active_element.send_keys("Count from 1 to 9, one number a line.", Keys.ENTER)
     wait_until(page, lambda: text(page, "status").startswith("Done."))
-    assert "20" in answers(page)[-1]
+    assert "9" in answers(page)[-1]
     assert int(page.find_element(By.ID, "context").get_attribute("aria-valuenow")) > 10
     for figure in ("speed", "kept", "mass"):
         line = page.find_element(By.CSS_SELECTOR, f"#{figure} polyline")

@@ -40,7 +40,8 @@ def local_models(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("local_models")
 @pytest.mark.parametrize("number", range(len(README)), ids=[block.heading for block in README])
 def test_python_of_the_readme_runs(number: int) -> None:
-    exec(compile(README[number].code, "README.md", "exec"), {})  # noqa: S102 - that is the test
+    names = {"Qwen3Inference": Qwen3Inference}  # later blocks go on from the first one
+    exec(compile(README[number].code, "README.md", "exec"), names)  # noqa: S102 - that is the test
 
 
 # ---- troubleshooting ----
