@@ -93,7 +93,8 @@ std::optional<Refusal> CheckNotEmpty(const TopLevel& top) {
   if (top.no_messages) return Invalid("\"messages\" has no message; send at least one");
   const auto prompt = top.members.find("prompt");
   const bool infills = top.members.contains("input_prefix") || top.members.contains("input_suffix");
-  if (prompt == top.members.end() || *prompt != "" || infills) return std::nullopt;
+  if (infills || prompt == top.members.end() || !prompt->is_string()) return std::nullopt;
+  if (!prompt->get_ref<const std::string&>().empty()) return std::nullopt;
   return Invalid("\"prompt\" is empty; send a text to continue");
 }
 

@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import pytest
+from huggingface_hub import constants
 
 from qwen_infer import Qwen3Inference
 from top_k_attention import TopKAttentionConfig
@@ -69,8 +69,8 @@ def test_files_that_are_no_models_are_refused(name: str, tmp_path: Path) -> None
 
 
 def test_name_that_no_hub_knows_is_refused_with_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("QWEN_INFER_CACHE", str(tmp_path / "cache"))
     with pytest.raises(OSError, match=r"(?s)'Owner/No-Such-Model'.*Check the name"):
         Qwen3Inference("Owner/No-Such-Model")
