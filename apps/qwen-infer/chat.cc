@@ -64,6 +64,9 @@ topk::Status ReadFirstMessage(Plan& plan) {
   topk::Status status;
   if (!flags.system_prompt_file.empty()) status = ReadTextFile(flags.system_prompt_file, flags.system_prompt);
   if (status.ok() && !flags.file.empty()) status = ReadTextFile(flags.file, plan.first_message);
+  if (status.ok() && !flags.file.empty() && plan.first_message.empty()) {
+    status = topk::InvalidArgument(flags.file + " is empty, and was to be the first message: name another file");
+  }
   if (!plan.first_message.empty() && !flags.prompt.empty()) plan.first_message += "\n\n";
   plan.first_message += flags.prompt;
   return status;
@@ -147,7 +150,8 @@ int Chat(const Plan& plan, InterruptFlag& interrupts) {
   std::string message = plan.first_message;
   if (message.empty() && !in_terminal) {
     message = ReadStandardInput(interrupts);
-    if (message.empty()) throw std::invalid_argument("standard input, which was to be the message, is empty");
+    if (message.empty())
+      throw std::invalid_argument("standard input, which was to be the message, is empty: give one with -p TEXT");
   }
   const std::shared_ptr<Model> model = LoadModel(plan, interrupts);
   Conversation conversation(model, OptionsOf(plan.flags, *model));

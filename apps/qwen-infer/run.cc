@@ -17,6 +17,7 @@
 #include "perf_hooks.h"
 #include "plugin.h"
 #include "report.h"
+#include "tool_input.h"
 
 namespace qwen_infer {
 
@@ -136,6 +137,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
     PrintHelp(tool);
     return CallEntry(tool, line.llama);
   }
+  if (status.ok()) status = CheckToolInput(line.llama);
   if (status.ok() && !line.statistics_path.empty()) status = CheckWritable(line.statistics_path);
   if (status.ok() && line.use_top_k_attention) status = SetUpTopK(tool, line);
   if (!status.ok()) return RefuseUsage(tool.name, status);

@@ -35,6 +35,7 @@ constexpr NumberField kNumberFields[] = {
     {"temperature", 0, kInfinity, false, "numbers from 0 (always the most likely token) on"},
     {"top_p", 0, 1, false, "numbers from 0 to 1 (off)"},
     {"min_p", 0, 1, false, "numbers from 0 (off) to 1"},
+    {"top_k", -1, kMaxTokens, true, "whole numbers from 1 to 2147483647, and 0 or -1 for all tokens"},
     {"max_tokens", -1, kMaxTokens, true, kTokenCounts},
     {"max_completion_tokens", -1, kMaxTokens, true, kTokenCounts},
     {"n_predict", -1, kMaxTokens, true, kTokenCounts},
@@ -65,17 +66,40 @@ struct TooDeep : std::runtime_error {
   TooDeep() : std::runtime_error("too deep") {}
 };
 
-// The body without what is nested in it. Throws TooDeep and what Json::parse throws.
-Json ParseTopLevel(std::string_view body) {
-  return Json::parse(body, [](int depth, Json::parse_event_t event, Json& /*parsed*/) {
-    const bool opens = event == Json::parse_event_t::object_start || event == Json::parse_event_t::array_start;
+// What is read of a body: the members of the object that it is, without those that are arrays or objects.
+struct TopLevel {
+  Json members;
+  bool no_messages = false;  // "messages" is an array without an object in it
+};
+
+// Throws TooDeep and what Json::parse throws.
+TopLevel ParseTopLevel(std::string_view body) {
+  using Event = Json::parse_event_t;
+  TopLevel top;
+  std::string key;
+  top.members = Json::parse(body, [&](int depth, Event event, Json& parsed) {
+    const bool opens = event == Event::object_start || event == Event::array_start;
     if (opens && depth >= kMaxBodyDepth) throw TooDeep();
+    if (event == Event::key && depth == 1) key = parsed.get_ref<const std::string&>();
+    if (event == Event::array_start && depth == 1) top.no_messages |= key == "messages";
+    if (opens && depth == 2 && key == "messages") top.no_messages = false;
     return depth == 0 || (depth == 1 && !opens);
   });
+  return top;
 }
 
-// Reads the top level of the body; `top` is null if the body is empty.
-std::optional<Refusal> Read(std::string_view body, Json& top) {
+// llama.cpp answers these with nothing, or with whatever comes to its mind.
+std::optional<Refusal> CheckNotEmpty(const TopLevel& top) {
+  if (top.no_messages) return Invalid("\"messages\" has no message; send at least one");
+  const auto prompt = top.members.find("prompt");
+  const bool infills = top.members.contains("input_prefix") || top.members.contains("input_suffix");
+  if (infills || prompt == top.members.end() || !prompt->is_string()) return std::nullopt;
+  if (!prompt->get_ref<const std::string&>().empty()) return std::nullopt;
+  return Invalid("\"prompt\" is empty; send a text to continue");
+}
+
+// Reads the top level of the body; its members are null if the body is empty.
+std::optional<Refusal> Read(std::string_view body, TopLevel& top) {
   if (body.empty()) return std::nullopt;
   if (body.size() > kMaxBodyBytes) {
     return Refusal{.status = 413,
@@ -97,18 +121,19 @@ std::optional<Refusal> Read(std::string_view body, Json& top) {
 }  // namespace
 
 std::optional<Refusal> CheckJson(std::string_view body) {
-  Json top;
+  TopLevel top;
   return Read(body, top);
 }
 
 std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const std::string> models) {
-  Json top;
+  TopLevel top;
   if (std::optional<Refusal> refusal = Read(body, top)) return refusal;
-  if (!top.is_object()) return std::nullopt;
-  if (std::optional<Refusal> refusal = CheckModel(top, models)) return refusal;
+  if (!top.members.is_object()) return std::nullopt;
+  if (std::optional<Refusal> refusal = CheckModel(top.members, models)) return refusal;
   for (const NumberField& field : kNumberFields) {
-    if (std::optional<Refusal> refusal = CheckNumber(top, field)) return refusal;
+    if (std::optional<Refusal> refusal = CheckNumber(top.members, field)) return refusal;
   }
+  if (std::optional<Refusal> refusal = CheckNotEmpty(top)) return refusal;
   return std::nullopt;
 }
 

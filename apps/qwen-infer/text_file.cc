@@ -7,6 +7,8 @@
 #include <sstream>
 #include <system_error>
 
+#include "engine/text_stream.h"
+
 namespace qwen_infer {
 
 topk::Status ReadTextFile(const std::string& path, std::string& out) {
@@ -19,6 +21,10 @@ topk::Status ReadTextFile(const std::string& path, std::string& out) {
   text << file.rdbuf();
   if (file.bad()) return topk::InvalidArgument("cannot read " + path + ": " + std::strerror(errno));
   out = text.str();
+  if (const size_t valid = ValidUtf8(out); valid != out.size()) {
+    return topk::InvalidArgument(path + " is no text in UTF-8, byte " + std::to_string(valid) +
+                                 " begins no character: convert it (iconv -t UTF-8)");
+  }
   return {};
 }
 

@@ -8,7 +8,7 @@
 
 namespace qwen_infer {
 
-// All of the file; kInvalidArgument, naming path and reason, if it cannot be read.
+// All of the file; kInvalidArgument, naming path and reason, if it cannot be read or is no text in UTF-8.
 topk::Status ReadTextFile(const std::string& path, std::string& out);
 
 }  // namespace qwen_infer

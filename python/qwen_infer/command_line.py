@@ -165,8 +165,19 @@ def _prompt(options: argparse.Namespace) -> str | None:
     if options.prompt is not None:
         return options.prompt
     if options.file is not None:
-        return Path(options.file).read_text(encoding="utf-8")
-    return None if sys.stdin.isatty() else sys.stdin.read()
+        return _decoded(options.file, Path(options.file).read_bytes())
+    return None if sys.stdin.isatty() else _decoded("standard input", sys.stdin.buffer.read())
+
+
+def _decoded(name: str, content: bytes) -> str:
+    if not content:
+        raise ValueError(f"{name} is empty, and was to be the prompt: give one with --prompt or --file")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{name} is no text in UTF-8, byte {error.start} begins no character: convert it (iconv -t UTF-8)"
+        ) from error
 
 
 def _generation(options: argparse.Namespace) -> dict[str, Any]:

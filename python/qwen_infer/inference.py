@@ -210,6 +210,8 @@ class Qwen3Inference:
         The model's own chat template is used. All else is as for `generate`.
         """
         if isinstance(messages, str):
+            if not messages:
+                raise ValueError("the message is empty: say something")
             messages = [{"role": "user", "content": messages}]
         text, template_stop = self._model_open().apply_chat_template(_pairs(messages), self._enable_thinking)
         options = self._options(

@@ -13,6 +13,7 @@
 #include "engine/model_file.h"
 #include "engine/model_impl.h"
 #include "engine/text_stream.h"
+#include "engine/weight_layout.h"
 #include "qwen_infer/engine.h"
 
 namespace qwen_infer {
@@ -50,6 +51,7 @@ llama_model_params CpuParams() {
 
 llama_model_ptr LoadWeights(const ModelOptions& options) {
   llama_model_params params = CpuParams();
+  if (CpuCopiesWeights(options.path)) params.load_mode = LLAMA_LOAD_MODE_NONE;  // reads them, maps nothing
   // An exception must not cross llama.cpp, which is told to stop instead.
   struct Progress {
     const std::function<bool(float)>& callback;

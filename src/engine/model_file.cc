@@ -14,8 +14,15 @@ namespace qwen_infer {
 
 std::string WhyNoModel(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) return "there is no such file";
-  if (std::filesystem::is_directory(path, error)) return "it is a directory";
+  const std::string convert = "`qwen-infer convert " + path + "` makes a GGUF file of ";
+  if (!std::filesystem::exists(path, error)) {
+    constexpr std::string_view kNoFile = "there is no such file";
+    if (path.ends_with(".gguf")) return std::string(kNoFile);
+    return std::string(kNoFile) + "; if it is a name on the Hugging Face hub, " + convert + "it and prints its path";
+  }
+  if (std::filesystem::is_directory(path, error)) {
+    return "it is a folder; " + convert + "the checkpoint in it and prints its path";
+  }
   std::ifstream file(path, std::ios::binary);
   if (!file) return "it cannot be read";
   constexpr std::string_view kMagic = "GGUF";

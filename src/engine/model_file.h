@@ -7,7 +7,7 @@
 
 namespace qwen_infer {
 
-// Why a file that llama.cpp could not load is no model.
+// Why a file that llama.cpp could not load is no model, and what to do if it is a checkpoint or its name.
 std::string WhyNoModel(const std::string& path);
 
 // Tells models apart: a hash of the file's size and of samples from all over it. Files of one size that differ in a few

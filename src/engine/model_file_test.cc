@@ -18,8 +18,9 @@ std::string Written(const std::string& name, const std::string& content) {
 }
 
 TEST(WhyNoModelTest, TellsWhatTheFileIs) {
-  EXPECT_EQ(WhyNoModel("/no/such/file"), "there is no such file");
-  EXPECT_EQ(WhyNoModel("/"), "it is a directory");
+  EXPECT_EQ(WhyNoModel("/no/such.gguf"), "there is no such file");
+  EXPECT_TRUE(WhyNoModel("Qwen/Qwen3-8B").find("`qwen-infer convert Qwen/Qwen3-8B`") != std::string::npos);
+  EXPECT_TRUE(WhyNoModel("/").starts_with("it is a folder; `qwen-infer convert /`"));
   EXPECT_EQ(WhyNoModel(Written("text", "GGU")), "it is not a GGUF file");
   EXPECT_TRUE(WhyNoModel(Written("gguf", "GGUF")).starts_with("the file is damaged"));
 }

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # for serving.py
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for the modules that tests share
+
+from serving import API_KEY, BUDGET, Server, end, serve
 
 # Long enough for a loaded machine, short enough to end a test that hangs.
 TIMEOUT_SECONDS = 600
@@ -99,3 +101,13 @@ def read_report(report_path: Path) -> Callable[[], Json]:
         return report
 
     return read
+
+
+@pytest.fixture(scope="session")
+def guarded(qwen_infer: Path, model_path: Path) -> Iterator[Server]:
+    """One server with a key, metrics and a name for its model, for all tests that leave it running and as it was."""
+    flags = ("--use_top_k_attention", "--top_k_attention_k", BUDGET, "--top_k_attention_sparse")
+    more = ("--top_k_attention_mass", "exact", "--api-key", API_KEY, "--metrics", "--alias", "qwen")
+    running = serve(qwen_infer, model_path, *flags, *more)
+    yield running
+    end(running)

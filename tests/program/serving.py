@@ -15,6 +15,9 @@ import pytest
 Json = dict[str, Any]
 
 START_SECONDS = 120
+BUDGET = 64
+API_KEY = "a key of the test"
+KEY = {"Authorization": f"Bearer {API_KEY}"}
 
 
 def free_port() -> int:
@@ -43,6 +46,16 @@ class Server:
             names = {name.lower(): value for name, value in response.getheaders()}
             is_json = names.get("content-type", "").startswith("application/json")
             return response.status, names, json.loads(content) if is_json and content else content
+        finally:
+            connection.close()
+
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+        """Sends a body as it is; status and the JSON of the answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        try:
+            connection.request("POST", path, body, {"Content-Type": "application/json"} | (headers or {}))
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
         finally:
             connection.close()
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import openai
 import pytest
-from serving import end, serve
+from serving import API_KEY, Server
 
 pytestmark = pytest.mark.model
 
-API_KEY = "a key of the test"
 QUESTION = [{"role": "user", "content": "What is 2 + 2? Answer with the number."}]
 
 
 @pytest.fixture(scope="module")
-def client(qwen_infer: Path, model_path: Path) -> Iterator[openai.OpenAI]:
-    server = serve(qwen_infer, model_path, "--use_top_k_attention", "--api-key", API_KEY, "--alias", "qwen")
-    yield openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key=API_KEY, max_retries=0)
-    end(server)
+def client(guarded: Server) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"http://127.0.0.1:{guarded.port}/v1", api_key=API_KEY, max_retries=0)
 
 
 def test_lists_the_model(client: openai.OpenAI) -> None:

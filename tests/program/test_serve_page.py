@@ -5,28 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
-from serving import Server, end, serve
+from serving import API_KEY, KEY, Server
 
 pytestmark = pytest.mark.model
 
-API_KEY = "a key of the test"
-WAIT_SECONDS = 60
+WAIT_SECONDS = 240  # far more than it takes: a loaded machine generates a few tokens a second
 LONG_TASK = "Count from 1 to 500, one number a line."
-
-
-@pytest.fixture(scope="module")
-def server(qwen_infer: Path, model_path: Path) -> Iterator[Server]:
-    flags = ("--use_top_k_attention", "--top_k_attention_k", 32, "--top_k_attention_sparse", "--api-key", API_KEY)
-    running = serve(qwen_infer, model_path, *flags, "--top_k_attention_mass", "exact")
-    yield running
-    end(running)
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +37,9 @@ def browser() -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture
-def page(server: Server, browser: webdriver.Chrome) -> webdriver.Chrome:
+def page(guarded: Server, browser: webdriver.Chrome) -> webdriver.Chrome:
     """The page, ready, with the key entered as a user does."""
-    browser.get(f"http://127.0.0.1:{server.port}/")
+    browser.get(f"http://127.0.0.1:{guarded.port}/")
     wait_until(browser, lambda: "API key" in text(browser, "status") or text(browser, "model") != "")
     browser.find_element(By.ID, "open-settings").click()
     for name, value in (("api-key", API_KEY), ("temperature", "0"), ("max-tokens", "400")):
@@ -75,9 +65,9 @@ def answers(browser: webdriver.Chrome) -> list[str]:
 
 def test_chats_by_keyboard_and_draws_what_it_measures(page: webdriver.Chrome) -> None:
     assert page.switch_to.active_element.get_attribute("id") == "prompt"
-    page.switch_to.active_element.send_keys("Count from 1 to 20, one number a line.", Keys.ENTER)
+    page.switch_to.active_element.send_keys("Count from 1 to 9, one number a line.", Keys.ENTER)
     wait_until(page, lambda: text(page, "status").startswith("Done."))
-    assert "20" in answers(page)[-1]
+    assert "9" in answers(page)[-1]
     assert int(page.find_element(By.ID, "context").get_attribute("aria-valuenow")) > 10
     for figure in ("speed", "kept", "mass"):
         line = page.find_element(By.CSS_SELECTOR, f"#{figure} polyline")
@@ -86,7 +76,7 @@ def test_chats_by_keyboard_and_draws_what_it_measures(page: webdriver.Chrome) ->
 
 
 @pytest.mark.parametrize("way", ["button", "escape"])
-def test_an_answer_can_be_stopped(page: webdriver.Chrome, server: Server, way: str) -> None:
+def test_an_answer_can_be_stopped(page: webdriver.Chrome, guarded: Server, way: str) -> None:
     page.find_element(By.ID, "prompt").send_keys(LONG_TASK, Keys.ENTER)
     wait_until(page, lambda: bool(answers(page)) and len(answers(page)[-1]) > 10)
     if way == "button":
@@ -94,8 +84,7 @@ def test_an_answer_can_be_stopped(page: webdriver.Chrome, server: Server, way: s
     else:
         page.find_element(By.TAG_NAME, "body").send_keys(Keys.ESCAPE)
     wait_until(page, lambda: text(page, "status").startswith("Stopped."))
-    key = {"Authorization": f"Bearer {API_KEY}"}
-    wait_until(page, lambda: not any(s["is_processing"] for s in server.request("GET", "/slots", headers=key)[2]))
+    wait_until(page, lambda: not any(s["is_processing"] for s in guarded.request("GET", "/slots", headers=KEY)[2]))
 
 
 def test_markup_in_an_answer_stays_text(page: webdriver.Chrome) -> None:
@@ -112,8 +101,8 @@ def test_a_message_beyond_the_context_says_so(page: webdriver.Chrome) -> None:
     assert "context" in page.find_element(By.CSS_SELECTOR, ".message.error .body").text
 
 
-def test_asks_no_other_machine_and_breaks_no_rule(page: webdriver.Chrome, server: Server) -> None:
-    own = f"http://127.0.0.1:{server.port}/"
+def test_asks_no_other_machine_and_breaks_no_rule(page: webdriver.Chrome, guarded: Server) -> None:
+    own = f"http://127.0.0.1:{guarded.port}/"
     addresses = page.execute_script("return performance.getEntriesByType('resource').map((entry) => entry.name)")
     assert addresses
     assert all(address.startswith((own, "data:")) for address in addresses)

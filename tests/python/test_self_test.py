@@ -33,10 +33,11 @@ def run(*arguments: str, python: tuple[str, ...] = (), **variables: str) -> subp
     )
 
 
-def test_measurements_report_speed_and_memory() -> None:
-    result = run("--performance", "--memory", "--quick")
+def test_measurements_report_speed_and_memory(tmp_path: Path) -> None:
+    result = run("--performance", "--memory", "--plot", "--quick", "--output", str(tmp_path))
     assert result.returncode == 0, result.stdout + result.stderr
-    assert "6 passed, 0 failed, 0 skipped" in result.stdout
+    assert "7 passed, 0 failed, 0 skipped" in result.stdout
+    assert len(list(tmp_path.glob("*.png"))) == 2
     assert "speed-up" in result.stdout
     assert "top-k, MiB" in result.stdout
 

@@ -1,0 +1,243 @@
+"""What the program refuses, on its command line and over HTTP: each with the bad value, the remedy and a code.
+
+Nothing is left behind, and what was there stays as it was. test_bad_models.py has the files that are no models,
+test_command_line.py the flags that are none, tests/python/test_conversion_bad_input.py checkpoints.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Run
+from serving import KEY, Server
+
+USE = "--use_top_k_attention"
+NO_MODEL = ("-m", "no-such-model.gguf")
+BUDGETS, TEMPERATURES = "an integer from 1 to 1073741824", "a number from 0.001 to 1000"
+SAMPLING = "a number from 0"
+UTF8_REMEDY = "convert it (iconv -t UTF-8)"
+
+# ---- the command line ----
+
+
+def lying_weights() -> bytes:
+    """safetensors whose one tensor ends far behind the file."""
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(64)
+
+
+FILES = {
+    "latin1.txt": "déjà vu".encode("latin-1"),
+    "empty.txt": b"",
+    "short.txt": b"too short a text\n",
+    "long.txt": b"word " * 3000,
+    "no-json/config.json": b"{",
+    "lying/config.json": b'{"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"}',
+    "lying/model.safetensors": lying_weights(),
+}
+
+# Arguments, exit code, what the last error has to name. All of them fail before a model is loaded.
+COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
+    "k_is_0": (("complete", *NO_MODEL, USE, "--top_k_attention_k", 0), 2, ("'0'", BUDGETS)),
+    "k_is_1e12": (("complete", *NO_MODEL, USE, "--top_k_attention_k", 10**12), 2, ("'1000000000000'", BUDGETS)),
+    "k_is_a_word": (("bench", *NO_MODEL, USE, "--top_k_attention_k=many"), 2, ("'many'", BUDGETS)),
+    "k_is_a_fraction": (("serve", *NO_MODEL, USE, "--top_k_attention_k", 3.5), 2, ("'3.5'", BUDGETS)),
+    "k_is_negative": (("chat", *NO_MODEL, USE, "--top_k_attention_k", -3), 2, ("'-3'", BUDGETS)),
+    "attention_temperature_0": (
+        ("complete", *NO_MODEL, USE, "--top_k_attention_temperature", 0),
+        2,
+        ("'0'", TEMPERATURES),
+    ),
+    "attention_temperature_negative": (
+        ("complete", *NO_MODEL, USE, "--top_k_attention_temperature", -1),
+        2,
+        ("'-1'", TEMPERATURES),
+    ),
+    "attention_temperature_nan": (
+        ("complete", *NO_MODEL, USE, "--top_k_attention_temperature", "nan"),
+        2,
+        ("'nan'", TEMPERATURES),
+    ),
+    "sinks_negative": (("complete", *NO_MODEL, USE, "--top_k_attention_sinks", -1), 2, ("'-1'", "0 to 1073741824")),
+    "window_a_word": (("complete", *NO_MODEL, USE, "--top_k_attention_window", "x"), 2, ("'x'", "0 to 1073741824")),
+    "mass_above_1": (("complete", *NO_MODEL, USE, "--top_k_attention_min_mass", 1.5), 2, ("'1.5'", "0 to 1")),
+    "mass_a_word": (("complete", *NO_MODEL, USE, "--top_k_attention_mass", "some"), 2, ("'some'", "off, sampled")),
+    "dense_layers_negative": (
+        ("complete", *NO_MODEL, USE, "--top_k_attention_dense_layers", -1),
+        2,
+        ("'-1'", "0 to 10000"),
+    ),
+    "layers_backwards": (("complete", *NO_MODEL, USE, "--top_k_attention_layers", "k@3-1=5"), 2, ("k@3-1=5",)),
+    "unknown_key": (
+        ("complete", *NO_MODEL, USE, "--top_k_attention_layers", "colour@3=5"),
+        2,
+        ("'colour@3=5'", "the options are k, temperature"),
+    ),
+    "temperature_negative": (("complete", *NO_MODEL, "-p", "x", "--temp", -1), 2, ("'-1'", SAMPLING)),
+    "temperature_nan": (("complete", *NO_MODEL, "-p", "x", "--temperature", "nan"), 2, ("'nan'", SAMPLING)),
+    "chat_temperature_nan": (("chat", *NO_MODEL, "-p", "x", "--temp", "nan"), 2, ("'nan'", SAMPLING)),
+    "prompt_no_utf8": (("complete", *NO_MODEL, "-p", "d\udce9"), 2, ("-p", "byte 1", "iconv")),
+    "file_no_utf8": (("complete", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
+    "chat_file_no_utf8": (("chat", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
+    "text_no_utf8": (("perplexity", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
+    "file_empty": (("complete", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name a file with a text")),
+    "chat_file_empty": (("chat", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name another file")),
+    "chat_input_empty": (("chat", *NO_MODEL), 1, ("standard input", "is empty", "-p TEXT")),
+    "chat_file_a_folder": (("chat", *NO_MODEL, "-f", "lying"), 2, ("cannot read lying", "it is a folder")),
+    "chat_unknown_flag": (("chat", *NO_MODEL, "--mmproj", "x"), 2, ("there is no flag --mmproj", "chat --help")),
+    "chat_without_model": (("chat", "-p", "x"), 2, ("--model is missing", "name a GGUF file")),
+    "file_missing": (("perplexity", *NO_MODEL, "-f", "none.txt"), 2, ("cannot read none.txt", "No such file")),
+    "model_missing": (("chat", *NO_MODEL, "-p", "x"), 1, ("no-such-model.gguf: there is no such file",)),
+    "model_a_hub_name": (
+        ("complete", "-m", "Qwen/Qwen3-8B", "-p", "x"),
+        1,
+        ("cannot load the model Qwen/Qwen3-8B", "`qwen-infer convert Qwen/Qwen3-8B`"),
+    ),
+    "model_a_folder": (("chat", "-m", "lying", "-p", "x"), 1, ("it is a folder", "`qwen-infer convert lying`")),
+    "checkpoint_no_json": (("convert", "./no-json"), 1, ("no-json/config.json is no JSON", "download or save")),
+    "checkpoint_lies": (("convert", "./lying"), 1, ("lying/model.safetensors is damaged", "download or save")),
+    "checkpoint_missing": (("convert", "./none"), 1, ("there is no file or folder './none'", "give a GGUF file")),
+}
+
+# The same with the model.
+COMMANDS_WITH_MODEL: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
+    "no_prompt": (("complete", "-no-cnv"), 1, ("there is no prompt", "-p TEXT or -f FILE")),
+    "prompt_longer_than_the_context": (
+        ("complete", "-no-cnv", "-f", "long.txt", "-c", 512, "-n", 1),
+        1,
+        ("too long (3001 tokens, max 508)", "nothing was computed", "-c N makes room"),
+    ),
+    "chat_longer_than_the_context": (
+        ("chat", "-f", "long.txt", "-c", 512),
+        1,
+        ("3030 tokens", "context of 512", "-c at the start"),
+    ),
+    "text_too_short": (
+        ("perplexity", "-f", "short.txt", "-c", 512),
+        1,
+        ("tokenizes to only", "nothing was computed", "-c N makes the windows smaller"),
+    ),
+}
+
+
+def assert_refused(run: Run, folder: Path, arguments: tuple[object, ...], code: int, named: tuple[str, ...]) -> None:
+    for name, content in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
+    (folder / "cache").mkdir()
+    result = run(*arguments, QWEN_INFER_CACHE=str(folder / "cache"), QWEN_INFER_PYTHON=sys.executable)
+    assert result.returncode == code, result.stderr[-2000:]
+    assert "error: " in result.stderr
+    missing = [words for words in named if words not in result.stderr]
+    assert not missing, result.stderr[-2000:]
+    assert "Traceback" not in result.stderr
+    assert result.stdout.strip() == ""
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == set(FILES)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_is_refused_with_the_value_and_the_remedy(run: Run, tmp_path: Path, name: str) -> None:
+    assert_refused(run, tmp_path, *COMMANDS[name])
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", COMMANDS_WITH_MODEL)
+def test_command_with_a_model_is_refused(run: Run, tmp_path: Path, model_path: Path, name: str) -> None:
+    (subcommand, *arguments), code, named = COMMANDS_WITH_MODEL[name]
+    assert_refused(run, tmp_path, (subcommand, "-m", model_path, *arguments), code, named)
+
+
+# ---- HTTP ----
+
+COMPLETIONS, CHAT, CONFIG = "/v1/completions", "/v1/chat/completions", "/topk/config"
+LONG = "word " * 3000
+NUMBERS = "allowed are"
+
+# Path, body, status, what the message has to name. Bodies are sent as they are.
+REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
+    "no_body": (COMPLETIONS, b"", 400, ()),
+    "broken": (COMPLETIONS, b'{"prompt": "x"', 400, ("JSON", "line 1, column 15")),
+    "broken_chat": (CHAT, b"no json", 400, ("JSON", "line 1, column 2")),
+    "broken_natively": ("/completion", b"{", 400, ("JSON",)),
+    "no_object": (CHAT, b"[1, 2]", 400, ()),
+    "no_text": (COMPLETIONS, b'{"prompt": 3}', 400, ("prompt",)),
+    "no_prompt": (COMPLETIONS, b'{"max_tokens": 1}', 400, ("prompt",)),
+    "no_utf8": (COMPLETIONS, b'{"prompt": "\xff"}', 400, ("UTF-8", "column 13")),
+    "half_a_surrogate": (CHAT, b'{"messages": [{"role": "user", "content": "\\ud800"}]}', 400, ("UTF-8", "surrogate")),
+    "nested": (
+        COMPLETIONS,
+        b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        400,
+        ("levels", "send it flatter"),
+    ),
+    "huge": (COMPLETIONS, b'{"prompt": "' + b"x" * (33 << 20) + b'"}', 413, (str((33 << 20) + 14), "send less")),
+    "empty_prompt": (COMPLETIONS, b'{"prompt": ""}', 400, ('"prompt" is empty', "send a text")),
+    "empty_prompts": (COMPLETIONS, b'{"prompt": []}', 400, ('"prompt" must not be empty',)),
+    "no_messages": (CHAT, b'{"messages": []}', 400, ('"messages" has no message', "send at least one")),
+    "longer_than_the_context": (COMPLETIONS, json.dumps({"prompt": LONG}).encode(), 400, ("3001 tokens", "1024")),
+    "chat_longer_than_the_context": (
+        CHAT,
+        json.dumps({"messages": [{"role": "user", "content": LONG}]}).encode(),
+        400,
+        ("tokens", "1024", "try increasing it"),
+    ),
+    "unknown_model": (COMPLETIONS, b'{"prompt": "x", "model": "gpt-4"}', 400, ("'gpt-4'", "ask for 'qwen'")),
+    "temperature_nan": (COMPLETIONS, b'{"prompt": "x", "temperature": NaN}', 400, ("NaN",)),
+    "temperature_infinite": (COMPLETIONS, b'{"prompt": "x", "temperature": 1e999}', 400, ("1e999",)),
+    "temperature_negative": (COMPLETIONS, b'{"prompt": "x", "temperature": -0.5}', 400, ("-0.5", NUMBERS)),
+    "top_p_above_1": (COMPLETIONS, b'{"prompt": "x", "top_p": 1.5}', 400, ("1.5", NUMBERS)),
+    "top_k_that_wraps_around": (
+        COMPLETIONS,
+        b'{"prompt": "x", "top_k": 1000000000000}',
+        400,
+        ("1000000000000", NUMBERS),
+    ),
+    "tokens_that_wrap_around": (
+        COMPLETIONS,
+        b'{"prompt": "x", "max_tokens": 4294967297}',
+        400,
+        ("4294967297", NUMBERS),
+    ),
+    "config_k_is_0": (CONFIG, b'{"k": 0}', 400, ("k=0", "1 to 1073741824")),
+    "config_k_is_1e12": (CONFIG, b'{"k": 1000000000000}', 400, ("k=1000000000000", "1 to 1073741824")),
+    "config_temperature_nan": (CONFIG, b'{"temperature": "nan"}', 400, ("temperature=nan", "0.001 to 1000")),
+    "config_temperature_negative": (CONFIG, b'{"temperature": -1}', 400, ("temperature=-1", "0.001 to 1000")),
+    "config_unknown_key": (CONFIG, b'{"budget": 3}', 400, ("budget", "Allowed settings")),
+    "config_a_file": (CONFIG, b'{"record@0": "/dev/null"}', 400, ("record@0",)),
+    "config_broken": (CONFIG, b"{", 400, ("JSON",)),
+    "config_empty": (CONFIG, b"", 400, ("JSON",)),
+}
+
+HELD = {"prompt": "The capital of France is", "n_predict": 1, "temperature": 0, "id_slot": 0}
+
+
+def cached_tokens(server: Server) -> int:
+    """Of a prompt that was sent before: what its slot still holds."""
+    status, _, body = server.request("POST", "/completion", HELD, KEY)
+    assert status == 200
+    return body["timings"]["cache_n"]
+
+
+def settings(server: Server) -> Any:  # noqa: ANN401
+    return server.request("GET", "/topk/stats", headers=KEY)[2]["settings"]
+
+
+@pytest.mark.model
+@pytest.mark.parametrize("name", REQUESTS)
+def test_request_is_refused_and_changes_nothing(guarded: Server, name: str) -> None:
+    path, body, expected, named = REQUESTS[name]
+    cached_tokens(guarded)
+    before = cached_tokens(guarded), settings(guarded)
+    status, answer = guarded.post(path, body, KEY)
+    assert status == expected
+    message = answer["error"]["message"]
+    assert message
+    assert not [words for words in named if words not in message], message
+    assert (cached_tokens(guarded), settings(guarded)) == before
+    assert before[0] > 0
