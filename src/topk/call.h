@@ -99,6 +99,8 @@ class Call {
   const float* QueryOf(const RowId& row) const {
     return reinterpret_cast<const float*>(input.q.Row(row.batch, row.query, row.head));
   }
+  // Asks for a row's query, which lies far from the last one's: no hardware prefetcher finds it.
+  void PrefetchQuery(const RowId& row) const;
   // scaled[0, PadToLanes(d_k)) = q' of a row: its query times the scale, in f32, and zeros.
   void ScaleQuery(const RowId& row, float* scaled) const;
   // The mask row of a row, or null.

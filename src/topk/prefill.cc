@@ -16,6 +16,7 @@ constexpr double kScoredPerKept = 2;  // keys that an integer scan leaves to be 
 
 struct Prefill::Worker {
   Workspace work;
+  WholeRows whole;
   TilePart part;
   FinishScratch finish;
   IntegerScan integers;
@@ -33,25 +34,37 @@ Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), worke
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
+    const WholeRows whole = WholeRows::Take(carver, call);
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
     const IntegerScan integers = keys_ ? IntegerScan::Take(carver, call) : IntegerScan();
     const ScanChoice choice = keys_ ? ScanChoice::Take(carver, call) : ScanChoice();
     const Gather gather = Gather::Take(carver);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, integers, choice, gather});
+    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, whole, part, finish, integers, choice, gather});
+  }
+}
+
+void Prefill::ScanInF32(const Tile& tile, Worker& worker) const {
+  const auto rows = worker.part.f32_rows();
+  if (rows.empty()) return;
+  const auto [begin, end] = worker.part.KeyRange();
+  if (!rows.front().is_dense && end - begin <= worker.whole.n_keys) {  // dense rows come first
+    worker.part.ScanWholeRows(call_, tile.batch, tile.head_kv, rows, begin, end, worker.work, worker.whole);
+  } else {
+    worker.part.Scan(call_, tile.batch, tile.head_kv, rows, begin, end, worker.work);
   }
 }
 
 void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const {
   const Tile tile = call_.TileAt(index);
+  for (int64_t r = 0; r < tile.n_rows; ++r) call_.PrefetchQuery(call_.RowOf(tile, r));
   const QuantizedHead* head = keys_ ? &keys_->HeadOf(tile.batch, tile.head_kv) : nullptr;
   const bool is_quantized = head != nullptr && head->width.has_value();
   worker.part.Start(call_, tile, nullptr, is_quantized);
   if (is_quantized && !worker.integers.Run(call_, tile.head_kv, *head, worker.part.int8_rows())) {
     worker.part.ScanAllInF32();
   }
-  const auto [begin, end] = worker.part.KeyRange();
-  worker.part.Scan(call_, tile.batch, tile.head_kv, worker.part.f32_rows(), begin, end, worker.work);
+  ScanInF32(tile, worker);
   worker.gather.Scan(call_, tile.batch, tile.head_kv, 0, call_.input.n_key, worker.work, worker.part);
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }

@@ -23,6 +23,7 @@ class Prefill {
  private:
   struct Worker;
   void PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const;
+  void ScanInF32(const Tile& tile, Worker& worker) const;
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   Call& call_;

@@ -32,6 +32,12 @@ Workspace Workspace::Take(Carver& carver, const Call& call) {
           .magnitude = carver.Take<int32_t>(d_k)};
 }
 
+WholeRows WholeRows::Take(Carver& carver, const Call& call) {
+  const int64_t n_blocks = (std::min(call.input.n_key, kMostKeys) + kBlockKeys - 1) / kBlockKeys;
+  const int64_t stride = n_blocks * kBlockKeys + kMaxLanes;
+  return {.scores = carver.Take<float>(kTileRows * stride), .n_keys = n_blocks * kBlockKeys, .stride = stride};
+}
+
 TilePart TilePart::Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity) {
   TilePart part;
   part.rows_ = carver.Take<RowState>(max_rows);
@@ -200,6 +206,57 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<
       if (!row.is_dense) OfferBlock(row, first_key, scores);
     }
     if (has_dense) AttendBlock(call, values, first_key, count, work);
+  }
+}
+
+// Offers a row's scores of keys [begin, end), which are all that it sees.
+void TilePart::OfferWholeRow(const Call& call, RowState& row, int64_t begin, int64_t end, float* scores) const {
+  const Visibility& visible = *row.visible;
+  const auto block_of = [begin](int64_t key) { return (key - begin) / kBlockKeys * kBlockKeys; };
+  if (row.mask != nullptr || call.input.softcap > 0 || row.measures_mass) {
+    for (int64_t at = block_of(visible.begin); at < visible.end - begin; at += kBlockKeys) {
+      PrepareScores(call, row, begin + at, scores + at);
+      if (begin + at + kBlockKeys > end) HideOutside(begin, end, begin + at, scores + at);
+      if (row.measures_mass) AddToExpSum(scores + at, row.all);
+    }
+  }
+  row.n_scored += visible.end - visible.begin;
+  // Sinks and window are in anyway: they do not compete.
+  if (visible.n_competing == 0) return;
+  const int64_t first = block_of(visible.sinks_end);
+  const int64_t last = block_of(visible.window_begin - 1);
+  HideOutside(visible.sinks_end, visible.window_begin, begin + first, scores + first);
+  if (last != first) HideOutside(visible.sinks_end, visible.window_begin, begin + last, scores + last);
+  row.candidates.AppendWhole(scores + first, last + kBlockKeys - first, visible.n_competing,
+                             static_cast<KeyIndex>(begin + first));
+}
+
+void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned,
+                             int64_t begin, int64_t end, const Workspace& work, const WholeRows& whole) {
+  const int64_t d = call.input.d_k;
+  const int64_t stride = PadToLanes(d);
+  for (size_t r = 0; r < scanned.size(); ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
+  std::fill_n(work.magnitude, stride, 0);
+
+  const TensorView keys = call.KeysOf(batch, head_kv);
+  for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
+    const auto sees_block = [first_key](const RowState& row) {
+      return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
+    };
+    const auto first = std::find_if(scanned.begin(), scanned.end(), sees_block);
+    const auto last = std::find_if(scanned.rbegin(), std::make_reverse_iterator(first), sees_block).base();
+    const int64_t row = first - scanned.begin();
+    PackKeys(keys, first_key, std::min(kBlockKeys, end - first_key), d, work.key_panel, work.magnitude);
+    MultiplyTile(work.queries + row * stride, stride, work.key_panel, kBlockKeys,
+                 whole.scores + row * whole.stride + first_key - begin, whole.stride, last - first, kBlockKeys, d,
+                 false);
+  }
+  UpdateErrors(call, work, scanned);
+  for (size_t r = 0; r < scanned.size(); ++r) {
+    RowState& row = scanned[r];
+    if (!row.is_canonical && row.visible->count > 0) {
+      OfferWholeRow(call, row, begin, end, whole.scores + static_cast<int64_t>(r) * whole.stride);
+    }
   }
 }
 

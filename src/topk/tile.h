@@ -46,6 +46,18 @@ struct Workspace {
   static Workspace Take(Carver& carver, const Call& call);
 };
 
+// Per thread: the scores of a tile against all keys, where those are few.
+struct WholeRows {
+  // Most keys: the scores of a tile's rows against so many stay in the L2 cache.
+  static constexpr int64_t kMostKeys = 4096;
+
+  float* scores = nullptr;  // [kTileRows][stride]
+  int64_t n_keys = 0;       // room, in whole blocks
+  int64_t stride = 0;       // with what the selection overwrites past a row's end
+
+  static WholeRows Take(Carver& carver, const Call& call);
+};
+
 // Hides the scores of keys outside [begin, end) in the block that starts at first_key.
 void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores);
 
@@ -74,6 +86,11 @@ class TilePart {
   void Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin, int64_t end,
             const Workspace& work);
 
+  // The same for keys that `whole` has room for, rows that are all sparse, and keys [begin, end) that are all that any
+  // of them sees: every score is there before the selection begins, which takes one search for each row.
+  void ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin,
+                     int64_t end, const Workspace& work, const WholeRows& whole);
+
   // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.
   void MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded);
 
@@ -93,6 +110,7 @@ class TilePart {
   void Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot);
   void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
   void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
+  void OfferWholeRow(const Call& call, RowState& row, int64_t begin, int64_t end, float* scores) const;
   void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count, const Workspace& work);
 
   RowState* rows_ = nullptr;
