@@ -250,6 +250,26 @@ HWY_INLINE void NarrowFromBothSides(const float* HWY_RESTRICT scores, int64_t co
   }
 }
 
+// The rank-th largest of a few scores, which -inf follows up to the end of their last vector: the least of those that
+// fewer than `rank` exceed. Compares each with each, without a branch.
+HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, int64_t rank) {
+  const DF df;
+  const DI di;
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  const auto wanted = hn::Set(di, static_cast<int32_t>(rank));
+  auto least = infinity;
+  for (int64_t j = 0; j < count; j += hn::Lanes(df)) {
+    const auto s = hn::Load(df, scores + j);
+    auto n_above = hn::Zero(di);
+    for (int64_t i = 0; i < count; ++i) {
+      n_above = hn::Sub(n_above, hn::BitCast(di, hn::VecFromMask(df, hn::Gt(hn::Set(df, scores[i]), s))));
+    }
+    const auto is_among = hn::RebindMask(df, hn::Lt(n_above, wanted));
+    least = hn::Min(least, hn::IfThenElse(is_among, s, infinity));
+  }
+  return hn::GetLane(hn::MinOfLanes(df, least));
+}
+
 float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
   constexpr int64_t kFew = 64;  // from here on they are searched alone
   const DF df;
@@ -260,15 +280,11 @@ float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
   NarrowFromBothSides(scores, count, k, spread, b);
   Halve(scores, count, k, k, kFew, b);
   const float low = FromOrdered(static_cast<int32_t>(b.low));
-  if (b.n_low == k || b.IsClosed()) return SmallestAtLeast(scores, count, low);
+  if (b.count() > kFew) return SmallestAtLeast(scores, count, low);  // as many tie, or exactly k reach it
   alignas(kCacheLineBytes) float between[kFew + kMaxLanes];
   const int64_t n_between = Between(scores, count, low, FromOrdered(static_cast<int32_t>(b.high)), between);
   hn::StoreU(hidden, df, between + n_between);
-  const int64_t rank = k - b.n_high;
-  b.n_low = n_between;
-  b.n_high = 0;
-  Halve(between, n_between, rank, rank, 0, b);
-  return SmallestAtLeast(between, n_between, FromOrdered(static_cast<int32_t>(b.low)));
+  return LargestOfFew(between, n_between, k - b.n_high);
 }
 
 #if HWY_TARGET <= HWY_AVX3
