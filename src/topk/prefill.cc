@@ -69,10 +69,11 @@ void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics)
 
 // The transform of a KV head, and which integers its keys are scanned in.
 void Prefill::PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const {
-  keys.FindTransform(index, worker);
-  if (call_.options.scan != ScanMode::kAuto) return;
   Worker& mine = workers_[worker];
-  keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
+  const bool chooses = call_.options.scan == ScanMode::kAuto;
+  if (chooses && !mine.choice.MayTakeIntegers(call_, index)) return keys.SetWidth(index, std::nullopt);
+  keys.FindTransform(index, worker);
+  if (chooses) keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
 }
 
 // Copies of K and V in the layouts that the scans want.
