@@ -95,7 +95,7 @@ void Prefill::PrepareKeys(const Executor& executor) {
     panels_.reset();
   }
   if (panels_) panels_->Run(executor);
-  if (n_integer_heads > 0) {
+  if (keys_ && n_integer_heads > 0) {
     if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
     keys_->Run(executor);
   }
