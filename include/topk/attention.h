@@ -19,8 +19,9 @@
 // mask.
 //
 // Scratch is O(workers * tile * (k + d)) bytes, plus two bytes for each number of K where many queries may be scanned
-// in integers (TopKOptions::scan; one if in int8 alone), allocated on the calling thread before the work starts: see
-// ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
+// in integers (TopKOptions::scan; one if in int8 alone), plus where many queries see up to 4,096 keys four bytes for
+// each number of K and the scores of a tile for each worker. It is allocated on the calling thread before the work
+// starts: see ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
 #ifndef TOPK_ATTENTION_H_
 #define TOPK_ATTENTION_H_
 

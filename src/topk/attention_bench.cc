@@ -71,22 +71,29 @@ bool Register() {
 
 // A layer's forward pass: as many causal queries as keys, all in f32.
 bool RegisterLayer() {
-  for (int64_t n : {512, 1024, 4096}) {
-    for (int64_t k : {64, 128}) {
-      const Shape shape{.n_query = n,
-                        .n_key = n,
-                        .n_head = 8,
-                        .n_head_kv = 8,
-                        .d_k = 64,
-                        .d_v = 64,
-                        .k_type = DataType::kF32,
-                        .v_type = DataType::kF32,
-                        .mask = Shape::Mask::kCausal};
-      const std::string name = "Layer/heads:8/d:64/f32/n:" + std::to_string(n) + "/k:" + std::to_string(k);
-      benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, Keys::kGaussian,
-                                   TopKOptions{.k = k, .sparse = true})
-          ->Unit(benchmark::kMillisecond)
-          ->UseRealTime();
+  struct Way {
+    const char* name;
+    ScanMode scan;
+  };
+  for (const Way& way : {Way{"auto", ScanMode::kAuto}, Way{"f32", ScanMode::kF32}, Way{"int8", ScanMode::kInt8}}) {
+    for (int64_t n : {512, 1024, 2048, 4096}) {
+      for (int64_t k : {64, 128}) {
+        const Shape shape{.n_query = n,
+                          .n_key = n,
+                          .n_head = 8,
+                          .n_head_kv = 8,
+                          .d_k = 64,
+                          .d_v = 64,
+                          .k_type = DataType::kF32,
+                          .v_type = DataType::kF32,
+                          .mask = Shape::Mask::kCausal};
+        const std::string name =
+            std::string("Layer/") + way.name + "/heads:8/d:64/f32/n:" + std::to_string(n) + "/k:" + std::to_string(k);
+        benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, Keys::kGaussian,
+                                     TopKOptions{.k = k, .sparse = true, .scan = way.scan})
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
     }
   }
   return true;

@@ -105,6 +105,13 @@ TEST_F(AttentionTest, EqualsReferenceWithManyRowsPerTileAndMixedDenseRows) {
   ExpectEqualsReference(problem.input, {.k = 100, .mass = MassMode::kSampled}, shape.Name());
 }
 
+TEST_F(AttentionTest, EqualsReferenceWhereKeysAreTooManyForWholeRows) {
+  Shape shape{
+      .n_query = 97, .n_key = 4200, .n_head = 2, .n_head_kv = 1, .d_k = 8, .d_v = 8, .mask = Shape::Mask::kCausal};
+  const RandomProblem problem(shape, 12);
+  ExpectEqualsReference(problem.input, {.k = 30, .scan = ScanMode::kF32}, shape.Name());
+}
+
 TEST_F(AttentionTest, EqualsReferenceWhenKeysAreSplitAmongTasks) {
   for (int64_t n_query : {1, 5}) {
     Shape shape{.n_query = n_query,

@@ -1,7 +1,10 @@
 #include "topk/call.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 
+#include "topk/carver.h"
 #include "topk/load/pack.h"
 
 namespace topk {
@@ -11,6 +14,12 @@ Tile Call::TileAt(int64_t index) const {
   const int64_t head = index / per_head;
   const int64_t first_row = index % per_head * kTileRows;
   return {head / input.n_head_kv, head % input.n_head_kv, first_row, std::min(kTileRows, RowsPerHeadKv() - first_row)};
+}
+
+void Call::PrefetchQuery(const RowId& row) const {
+  constexpr int64_t kLineNumbers = kCacheLineBytes / sizeof(float);
+  const float* query = QueryOf(row);
+  for (int64_t i = 0; i < input.d_k; i += kLineNumbers) hwy::Prefetch(query + i);
 }
 
 void Call::ScaleQuery(const RowId& row, float* scaled) const {

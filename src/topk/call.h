@@ -99,6 +99,8 @@ class Call {
   const float* QueryOf(const RowId& row) const {
     return reinterpret_cast<const float*>(input.q.Row(row.batch, row.query, row.head));
   }
+  // Asks for a row's query, which lies far from the last one's: no hardware prefetcher finds it.
+  void PrefetchQuery(const RowId& row) const;
   // scaled[0, PadToLanes(d_k)) = q' of a row: its query times the scale, in f32, and zeros.
   void ScaleQuery(const RowId& row, float* scaled) const;
   // The mask row of a row, or null.
@@ -144,10 +146,15 @@ class Call {
   bool CanScanInt8(int64_t n_keys) const {
     return !(input.softcap > 0) && !MeasuresEveryMass() && n_keys >= kLeastKeysForInt8 * LargestBudget();
   }
-  // Whether any row of the call suits it.
+  // Whether any row of the call suits it, or is sparse but does not.
   bool AnySuitsInt8() const {
     return std::any_of(visibilities_.begin(), visibilities_.end(),
                        [this](const Visibility& visible) { return !RunsDense(visible) && SuitsInt8(visible); });
+  }
+  bool AnyNeedsF32() const {
+    return std::any_of(visibilities_.begin(), visibilities_.end(), [this](const Visibility& visible) {
+      return !RunsDense(visible) && !SuitsInt8(visible) && !Gathers(visible);
+    });
   }
   // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {

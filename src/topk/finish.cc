@@ -66,7 +66,7 @@ void RowFinisher::SelectFromCandidates(int64_t budget, RowSelection& selection) 
   std::copy_n(row_.candidates.keys(), n, scratch_.keys + selection.n_sinks);
   selection.n_window = AppendForced(row_.visible->window_begin, row_.visible->end, selection.n_sinks + n);
   selection.count = selection.n_sinks + n + selection.n_window;
-  selection.log_sum_all = row_.all.Log();
+  if (row_.measures_mass) selection.log_sum_all = row_.all.Log();
 }
 
 void RowFinisher::SelectFromAllKeys(int64_t budget, RowSelection& selection) {
@@ -134,7 +134,8 @@ void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statist
   statistics.mass_min = std::min(statistics.mass_min, mass);
 }
 
-// From the selection's scores to weights, in scratch.scores. Returns the log of the sum of exp(s), if there is one.
+// From the selection's scores to weights, in scratch.scores. Returns the log of the sum of exp(s), if the row measures
+// its mass.
 double Weigh(const Call& call, const RowState& row, const FinishScratch& scratch, int64_t count) {
   if (call.input.activation == Activation::kRelu) {
     if (row.is_canonical) {
@@ -145,7 +146,10 @@ double Weigh(const Call& call, const RowState& row, const FinishScratch& scratch
     return 0.0;
   }
   const float sink = call.SinkLogitOf(row.id.head);
-  if (!row.is_canonical) return Softmax(scratch.scores, count, sink).Log();
+  if (!row.is_canonical) {
+    const ExpSum kept = Softmax(scratch.scores, count, sink);
+    return row.measures_mass ? kept.Log() : 0.0;
+  }
   SoftmaxCanonically(scratch.canonical, count, sink, scratch.scores);
   return LogSumExp(scratch.canonical, count);
 }

@@ -16,6 +16,7 @@ constexpr double kScoredPerKept = 2;  // keys that an integer scan leaves to be 
 
 struct Prefill::Worker {
   Workspace work;
+  WholeRows whole;
   TilePart part;
   FinishScratch finish;
   IntegerScan integers;
@@ -25,50 +26,60 @@ struct Prefill::Worker {
 
 Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), workers_(carver.Take<Worker>(n_workers)) {
   if (IntegerScan::Suits(call)) keys_.emplace(carver, call, n_workers);
-  if (keys_) {
-    const AttentionInput& in = call.input;
-    if (HeadMajorCopy::Pays(call, in.k, in.d_k, kScoredPerKept)) copied_k_.emplace(carver, call, in.k, in.d_k);
-    if (HeadMajorCopy::Pays(call, in.v, in.d_v, 1)) copied_v_.emplace(carver, call, in.v, in.d_v);
-  }
+  const AttentionInput& in = call.input;
+  if (in.n_key <= WholeRows::kMostKeys) panels_.emplace(carver, call);
+  if (keys_ && HeadMajorCopy::Pays(call, in.k, in.d_k, kScoredPerKept)) copied_k_.emplace(carver, call, in.k, in.d_k);
+  if ((keys_ || panels_) && HeadMajorCopy::Pays(call, in.v, in.d_v, 1)) copied_v_.emplace(carver, call, in.v, in.d_v);
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
+    const WholeRows whole = panels_ ? WholeRows::Take(carver, call) : WholeRows();
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
     const IntegerScan integers = keys_ ? IntegerScan::Take(carver, call) : IntegerScan();
     const ScanChoice choice = keys_ ? ScanChoice::Take(carver, call) : ScanChoice();
     const Gather gather = Gather::Take(carver);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, part, finish, integers, choice, gather});
+    if (workers_ != nullptr)
+      std::construct_at(workers_ + w, Worker{work, whole, part, finish, integers, choice, gather});
+  }
+}
+
+void Prefill::ScanInF32(const Tile& tile, Worker& worker) const {
+  const auto rows = panels_ ? worker.part.dense_rows() : worker.part.f32_rows();
+  const auto [begin, end] = TilePart::KeyRangeOf(rows);
+  worker.part.Scan(call_, tile.batch, tile.head_kv, rows, begin, end, worker.work);
+  if (panels_) {
+    worker.part.ScanWholeRows(call_, tile.batch, tile.head_kv, *panels_, worker.work, worker.whole);
   }
 }
 
 void Prefill::ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const {
   const Tile tile = call_.TileAt(index);
+  for (int64_t r = 0; r < tile.n_rows; ++r) call_.PrefetchQuery(call_.RowOf(tile, r));
   const QuantizedHead* head = keys_ ? &keys_->HeadOf(tile.batch, tile.head_kv) : nullptr;
   const bool is_quantized = head != nullptr && head->width.has_value();
   worker.part.Start(call_, tile, nullptr, is_quantized);
   if (is_quantized && !worker.integers.Run(call_, tile.head_kv, *head, worker.part.int8_rows())) {
     worker.part.ScanAllInF32();
   }
-  const auto [begin, end] = worker.part.KeyRange();
-  worker.part.Scan(call_, tile.batch, tile.head_kv, worker.part.f32_rows(), begin, end, worker.work);
+  ScanInF32(tile, worker);
   worker.gather.Scan(call_, tile.batch, tile.head_kv, 0, call_.input.n_key, worker.work, worker.part);
   FinishPart(call_, tile, worker.part, worker.work, worker.finish, statistics);
 }
 
 // The transform of a KV head, and which integers its keys are scanned in.
 void Prefill::PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const {
-  keys.FindTransform(index, worker);
-  if (call_.options.scan != ScanMode::kAuto) return;
   Worker& mine = workers_[worker];
-  keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
+  const bool chooses = call_.options.scan == ScanMode::kAuto;
+  if (chooses && !mine.choice.MayTakeIntegers(call_, index)) return keys.SetWidth(index, std::nullopt);
+  keys.FindTransform(index, worker);
+  if (chooses) keys.SetWidth(index, mine.choice.Run(call_, keys, index, mine.integers, worker));
 }
 
-void Prefill::Run(const Executor& executor, Statistics* statistics) {
+// Copies of K and V in the layouts that the scans want.
+void Prefill::PrepareKeys(const Executor& executor) {
   if (keys_ && !call_.AnySuitsInt8()) keys_.reset();
   if (keys_) {
-    if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
-    if (copied_v_) call_.ReadValuesFrom(copied_v_->Run(executor));
     struct Heads {
       const Prefill& prefill;
       const QuantizedKeys& keys;
@@ -78,8 +89,21 @@ void Prefill::Run(const Executor& executor, Statistics* statistics) {
       h.prefill.PrepareHead(h.keys, index, worker);
     };
     executor.parallel_for(executor.context, keys_->HeadCount(), prepare, &heads);
+  }
+  const int64_t n_integer_heads = keys_ ? keys_->WidthCount() : 0;
+  if (panels_ && n_integer_heads == call_.input.n_batch * call_.input.n_head_kv && !call_.AnyNeedsF32()) {
+    panels_.reset();
+  }
+  if (panels_) panels_->Run(executor);
+  if (keys_ && n_integer_heads > 0) {
+    if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
     keys_->Run(executor);
   }
+  if (copied_v_) call_.ReadValuesFrom(copied_v_->Run(executor));
+}
+
+void Prefill::Run(const Executor& executor, Statistics* statistics) {
+  PrepareKeys(executor);
   struct State {
     const Prefill& prefill;
     Statistics* statistics;

@@ -8,6 +8,7 @@
 #include "topk/call.h"
 #include "topk/carver.h"
 #include "topk/head_major.h"
+#include "topk/key_panels.h"
 #include "topk/parallel.h"
 #include "topk/quantized_keys.h"
 
@@ -22,12 +23,15 @@ class Prefill {
 
  private:
   struct Worker;
+  void PrepareKeys(const Executor& executor);
   void PrepareHead(const QuantizedKeys& keys, int64_t index, int worker) const;
+  void ScanInF32(const Tile& tile, Worker& worker) const;
   void ComputeTile(int64_t index, Worker& worker, Statistics& statistics) const;
 
   Call& call_;
   std::optional<QuantizedKeys> keys_;  // if the call may be scanned in integers
-  // Then, if they pay:
+  std::optional<KeyPanels> panels_;    // if its keys are few
+  // If they pay:
   std::optional<HeadMajorCopy> copied_k_;
   std::optional<HeadMajorCopy> copied_v_;
   Worker* workers_;

@@ -145,6 +145,10 @@ void QuantizedKeys::QuantizeChunk(int64_t index, int64_t chunk, int worker) cons
     QuantizeBlock(index, *width, b, heads_[index], b, magnitude, worker);
 }
 
+int64_t QuantizedKeys::WidthCount() const {
+  return std::count_if(heads_, heads_ + HeadCount(), [](const QuantizedHead& head) { return head.width.has_value(); });
+}
+
 void QuantizedKeys::Run(const Executor& executor) {
   const ParallelTask quantize = [](void* opaque, int64_t index, int worker) {
     const QuantizedKeys& self = *static_cast<QuantizedKeys*>(opaque);

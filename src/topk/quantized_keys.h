@@ -47,7 +47,10 @@ class QuantizedKeys {
   void QuantizeSample(int64_t index, NumberWidth width, std::span<const int64_t> blocks, QuantizedHead& sample,
                       int worker) const;
 
-  // Quantises all keys of the heads that have a width.
+  // How many heads have a width.
+  int64_t WidthCount() const;
+
+  // Quantises all keys of those.
   void Run(const Executor& executor);
 
   const QuantizedHead& HeadOf(int64_t batch, int64_t head_kv) const {

@@ -1,6 +1,7 @@
 #include "topk/scan_choice.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "topk/load/pack.h"
 #include "topk/scan/scan_integers.h"
@@ -16,6 +17,7 @@ constexpr int64_t kBlocksPerSampled = 4;
 // Costs in the time that an f32 scan takes for a key and a row, about.
 constexpr double kCostOfSurvivor = 3.0;   // reading and scoring a key on its own
 constexpr double kCostOfQuantizing = 20;  // once for all rows
+constexpr double kCostOfF32 = 1.0;
 
 }  // namespace
 
@@ -51,20 +53,33 @@ int64_t ScanChoice::ChooseRows(const Call& call, int64_t index) {
   return n_rows;
 }
 
+// The cost of an integer scan of the head, in that of an f32 scan, but for the keys that it leaves: n_rows sampled ones
+// stand for all.
+double ScanChoice::FixedCost(const Call& call, NumberWidth width, int64_t n_rows) const {
+  const int64_t n_seen = std::accumulate(rows_, rows_ + n_rows, int64_t{0},
+                                         [](int64_t sum, const RowState& row) { return sum + row.visible->count; });
+  const auto n = static_cast<double>(n_rows);
+  const double n_scanned = static_cast<double>(call.RowsPerHeadKv()) * n / static_cast<double>(kSampledRows);
+  return CostOfProduct(width) + kCostOfQuantizing / n_scanned + CostOfIntegerRow() * n / static_cast<double>(n_seen);
+}
+
+bool ScanChoice::MayTakeIntegers(const Call& call, int64_t index) {
+  const int64_t n_rows = ChooseRows(call, index);
+  return n_rows > 0 && call.input.n_key >= kBlockKeys && FixedCost(call, NumberWidth::kInt8, n_rows) < kCostOfF32;
+}
+
 std::optional<NumberWidth> ScanChoice::Run(const Call& call, const QuantizedKeys& keys, int64_t index,
                                            IntegerScan& scan, int worker) {
   const int64_t n_rows = ChooseRows(call, index);
   const int64_t n_whole = call.input.n_key / kBlockKeys;
-  if (n_rows == 0 || n_whole == 0) return std::nullopt;
   const int64_t n_blocks = std::clamp<int64_t>(n_whole / kBlocksPerSampled, 1, IntegerScan::kMostSampledBlocks);
   for (int64_t s = 0; s < n_blocks; ++s) blocks_[s] = s * n_whole / n_blocks;
   const std::span<const int64_t> blocks(blocks_, static_cast<size_t>(n_blocks));
-  const double n_scanned = static_cast<double>(call.RowsPerHeadKv() * n_rows) / static_cast<double>(kSampledRows);
 
   std::optional<NumberWidth> best;
-  double least = 1.0;  // of f32
+  double least = kCostOfF32;
   for (const NumberWidth width : {NumberWidth::kInt8, NumberWidth::kInt16}) {
-    const double fixed = CostOfProduct(width) + kCostOfQuantizing / n_scanned;
+    const double fixed = FixedCost(call, width, n_rows);
     if (fixed >= least) continue;
     keys.QuantizeSample(index, width, blocks, sample_, worker);
     const auto share = scan.ShareOfSurvivors(call, sample_, blocks, {rows_, static_cast<size_t>(n_rows)});

@@ -18,13 +18,17 @@ class ScanChoice {
   // Lays out the scratch of one worker.
   static ScanChoice Take(Carver& carver, const Call& call);
 
-  // For the head of that index, whose transform is found; nothing if f32 is the fastest. The choice changes how long a
-  // call takes, never its results. scan: the worker's, for its scratch.
+  // Whether integers could be faster for the head of that index, whatever its keys are: rows are long or many enough.
+  bool MayTakeIntegers(const Call& call, int64_t index);
+
+  // For a head for which they could, whose transform is found; nothing if f32 is the fastest. The choice changes how
+  // long a call takes, never its results. scan: the worker's, for its scratch.
   std::optional<NumberWidth> Run(const Call& call, const QuantizedKeys& keys, int64_t index, IntegerScan& scan,
                                  int worker);
 
  private:
   int64_t ChooseRows(const Call& call, int64_t index);
+  double FixedCost(const Call& call, NumberWidth width, int64_t n_rows) const;
 
   RowState* rows_ = nullptr;   // [kSampledRows]
   int64_t* blocks_ = nullptr;  // [kMostSampledBlocks]

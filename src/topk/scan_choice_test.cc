@@ -24,7 +24,7 @@ using testing::Shape;
 class ScanChoiceTest : public testing::TargetTest {};
 
 constexpr Shape kShape{
-    .n_query = 64, .n_key = 4000, .n_head = 4, .n_head_kv = 1, .d_k = 64, .d_v = 4, .mask = Shape::Mask::kCausal};
+    .n_query = 64, .n_key = 8000, .n_head = 4, .n_head_kv = 1, .d_k = 64, .d_v = 4, .mask = Shape::Mask::kCausal};
 constexpr int64_t kBudget = 64;
 
 // One head of a call, as a worker of Prefill has it.
@@ -42,7 +42,10 @@ class Head {
     parts_->keys.FindTransform(0, 0);
   }
 
-  std::optional<NumberWidth> Choose() { return parts_->choice.Run(call_, parts_->keys, 0, parts_->scan, 0); }
+  std::optional<NumberWidth> Choose() {
+    if (!parts_->choice.MayTakeIntegers(call_, 0)) return std::nullopt;
+    return parts_->choice.Run(call_, parts_->keys, 0, parts_->scan, 0);
+  }
 
   // Whether a tile is scanned in the integers that the options ask for.
   bool ScansTile() {
@@ -116,6 +119,14 @@ TEST_F(ScanChoiceTest, TakesF32WhereNoIntegersTellKeysApart) {
 TEST_F(ScanChoiceTest, TakesF32ForFewRows) {
   Shape shape = kShape;
   shape.n_query = 3;
+  RandomProblem problem(shape, 1);
+  EXPECT_EQ(Head(problem.input, ScanMode::kAuto).Choose(), std::nullopt);
+}
+
+// What each row costs in integers beside its products, few keys do not make up for.
+TEST_F(ScanChoiceTest, TakesF32ForFewKeys) {
+  Shape shape = kShape;
+  shape.n_key = 6 * kBudget;
   RandomProblem problem(shape, 1);
   EXPECT_EQ(Head(problem.input, ScanMode::kAuto).Choose(), std::nullopt);
 }

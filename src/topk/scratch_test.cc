@@ -85,18 +85,18 @@ TEST(ScratchTest, IsWhatScratchBytesSays) {
   }
 }
 
-TEST(ScratchTest, DoesNotGrowWithTheKeysInPrefill) {
+TEST(ScratchTest, DoesNotGrowWithTheKeysInLongPrefill) {
   const TopKOptions options{.k = 32, .scan = ScanMode::kF32};
-  const RandomProblem few(Prefill(300, 2000), 1);
+  const RandomProblem few(Prefill(300, 5000), 1);
   const RandomProblem many(Prefill(300, 16000), 1);
   EXPECT_EQ(MeasuredBytes(few, options), MeasuredBytes(many, options));
 }
 
 TEST(ScratchTest, AnIntegerScanAddsAnIntegerForEachNumberOfTheKeys) {
-  // Too few rows for copies of K and V.
-  const RandomProblem few(Prefill(60, 2000), 1);
+  // Too few rows for copies of K and V, too many keys for panels.
+  const RandomProblem few(Prefill(60, 5000), 1);
   const RandomProblem many(Prefill(60, 16000), 1);
-  const auto numbers = static_cast<double>((16000 - 2000) * few.input.n_head_kv * few.input.d_k);
+  const auto numbers = static_cast<double>((16000 - 5000) * few.input.n_head_kv * few.input.d_k);
   for (const auto& [scan, bytes] : {std::pair(ScanMode::kInt8, 1.0), std::pair(ScanMode::kInt16, 2.0)}) {
     const TopKOptions options{.k = 32, .scan = scan};
     const auto added = static_cast<double>(MeasuredBytes(many, options) - MeasuredBytes(few, options));

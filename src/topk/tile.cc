@@ -32,6 +32,11 @@ Workspace Workspace::Take(Carver& carver, const Call& call) {
           .magnitude = carver.Take<int32_t>(d_k)};
 }
 
+WholeRows WholeRows::Take(Carver& carver, const Call& call) {
+  const int64_t stride = (call.input.n_key + kBlockKeys - 1) / kBlockKeys * kBlockKeys + kMaxLanes;
+  return {.scores = carver.Take<float>(kTileRows * stride), .stride = stride};
+}
+
 TilePart TilePart::Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity) {
   TilePart part;
   part.rows_ = carver.Take<RowState>(max_rows);
@@ -104,10 +109,10 @@ void TilePart::RestartAsDense(const Call& call, std::span<const int64_t> again) 
   n_dense_ = n_f32_ = n_scanned_ = n_rows_;
 }
 
-std::pair<int64_t, int64_t> TilePart::KeyRange() const {
+std::pair<int64_t, int64_t> TilePart::KeyRangeOf(std::span<const RowState> rows) {
   int64_t begin = std::numeric_limits<int64_t>::max();
   int64_t end = 0;
-  for (const RowState& row : f32_rows()) {
+  for (const RowState& row : rows) {
     if (row.visible->count == 0) continue;
     begin = std::min<int64_t>(begin, row.visible->begin);
     end = std::max<int64_t>(end, row.visible->end);
@@ -200,6 +205,55 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<
       if (!row.is_dense) OfferBlock(row, first_key, scores);
     }
     if (has_dense) AttendBlock(call, values, first_key, count, work);
+  }
+}
+
+// Offers a row's scores of all keys that it sees; the first one is that of key `begin`.
+void TilePart::OfferWholeRow(const Call& call, RowState& row, int64_t begin, float* scores) const {
+  const Visibility& visible = *row.visible;
+  const auto block_of = [begin](int64_t key) { return (key - begin) / kBlockKeys * kBlockKeys; };
+  if (row.mask != nullptr || call.input.softcap > 0 || row.measures_mass) {
+    for (int64_t at = block_of(visible.begin); at < visible.end - begin; at += kBlockKeys) {
+      PrepareScores(call, row, begin + at, scores + at);
+      if (row.measures_mass) AddToExpSum(scores + at, row.all);
+    }
+  }
+  row.n_scored += visible.end - visible.begin;
+  // Sinks and window are in anyway: they do not compete.
+  if (visible.n_competing == 0) return;
+  const int64_t first = block_of(visible.sinks_end);
+  const int64_t last = block_of(visible.window_begin - 1);
+  HideOutside(visible.sinks_end, visible.window_begin, begin + first, scores + first);
+  if (last != first) HideOutside(visible.sinks_end, visible.window_begin, begin + last, scores + last);
+  row.candidates.AppendWhole(scores + first, last + kBlockKeys - first, visible.n_competing,
+                             static_cast<KeyIndex>(begin + first));
+}
+
+void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels& panels,
+                             const Workspace& work, const WholeRows& whole) {
+  const std::span<RowState> scanned = f32_rows().subspan(static_cast<size_t>(n_dense_));
+  const auto [first_seen, end] = KeyRangeOf(scanned);
+  const int64_t begin = first_seen / kBlockKeys * kBlockKeys;
+  const int64_t d = call.input.d_k;
+  const int64_t stride = PadToLanes(d);
+  for (size_t r = 0; r < scanned.size(); ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
+  panels.FindMagnitude(batch, head_kv, begin, end, work.magnitude);
+  UpdateErrors(call, work, scanned);
+  for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
+    const auto sees_block = [first_key](const RowState& row) {
+      return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
+    };
+    const auto first = std::find_if(scanned.begin(), scanned.end(), sees_block);
+    const auto last = std::find_if(scanned.rbegin(), std::make_reverse_iterator(first), sees_block).base();
+    const int64_t row = first - scanned.begin();
+    MultiplyTile(work.queries + row * stride, stride, panels.PanelOf(batch, head_kv, first_key), kBlockKeys,
+                 whole.scores + row * whole.stride + first_key - begin, whole.stride, last - first, kBlockKeys, d,
+                 false);
+  }
+  for (size_t r = 0; r < scanned.size(); ++r) {
+    RowState& row = scanned[r];
+    if (row.is_canonical || row.visible->count == 0) continue;
+    OfferWholeRow(call, row, begin, whole.scores + static_cast<int64_t>(r) * whole.stride);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "topk/attend/attend.h"
 #include "topk/call.h"
 #include "topk/carver.h"
+#include "topk/key_panels.h"
 #include "topk/select/candidates.h"
 
 namespace topk {
@@ -46,6 +47,17 @@ struct Workspace {
   static Workspace Take(Carver& carver, const Call& call);
 };
 
+// Per thread: the scores of a tile against all keys, where those are few.
+struct WholeRows {
+  // Most keys: the scores of a tile's rows against so many stay in the L2 cache.
+  static constexpr int64_t kMostKeys = 4096;
+
+  float* scores = nullptr;  // [kTileRows][stride]
+  int64_t stride = 0;       // with what the selection overwrites past a row's end
+
+  static WholeRows Take(Carver& carver, const Call& call);
+};
+
 // Hides the scores of keys outside [begin, end) in the block that starts at first_key.
 void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores);
 
@@ -74,11 +86,17 @@ class TilePart {
   void Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin, int64_t end,
             const Workspace& work);
 
+  // The same for f32_rows() that are sparse, over all their keys, which are in `panels`: every score is there before
+  // the selection begins, which takes one search for each row.
+  void ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels& panels, const Workspace& work,
+                     const WholeRows& whole);
+
   // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.
   void MergeRow(const TilePart& other, int64_t other_row, int64_t d_v_padded);
 
   std::span<RowState> rows() const { return {rows_, static_cast<size_t>(n_rows_)}; }
   std::span<RowState> f32_rows() const { return rows().first(static_cast<size_t>(n_f32_)); }
+  std::span<RowState> dense_rows() const { return rows().first(static_cast<size_t>(n_dense_)); }  // they come first
   std::span<RowState> int8_rows() const {
     return rows().subspan(static_cast<size_t>(n_f32_), static_cast<size_t>(n_scanned_ - n_f32_));
   }
@@ -86,13 +104,15 @@ class TilePart {
   // No int8 scan is made after all.
   void ScanAllInF32() { n_f32_ = n_scanned_; }
   float* sum(int64_t row) const { return sums_ + row * sum_stride_; }
-  // The keys that any of f32_rows() sees: [first, second).
-  std::pair<int64_t, int64_t> KeyRange() const;
+  // The keys that any of the rows, or of f32_rows(), sees: [first, second).
+  static std::pair<int64_t, int64_t> KeyRangeOf(std::span<const RowState> rows);
+  std::pair<int64_t, int64_t> KeyRange() const { return KeyRangeOf(f32_rows()); }
 
  private:
   void Admit(const Call& call, const RowId& id, bool is_dense, int64_t slot);
   void PrepareScores(const Call& call, const RowState& row, int64_t first_key, float* scores) const;
   void OfferBlock(RowState& row, int64_t first_key, float* scores) const;
+  void OfferWholeRow(const Call& call, RowState& row, int64_t begin, float* scores) const;
   void AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count, const Workspace& work);
 
   RowState* rows_ = nullptr;

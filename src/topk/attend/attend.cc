@@ -80,19 +80,31 @@ HWY_INLINE void SumColumns(std::span<const KeyIndex> keys, const float* HWY_REST
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const int64_t first_byte = RowBytes(kType, kType == DataType::kQ8_0 ? first / kQ8BlockSize * kQ8BlockSize : first);
   const int64_t bytes = RowBytes(kType, std::max<int64_t>(kVectors * n, kQ8BlockSize));
-  VF sum[kVectors];
-  for (int v = 0; v < kVectors; ++v) sum[v] = hn::Zero(df);
-  for (size_t j = 0; j < keys.size(); ++j) {
+  // A sum waits for its last addition: as many of them as there are registers for, for keys that take turns.
+  constexpr int kTurns = kSumVectors / kVectors;
+  VF sum[kTurns][kVectors];
+  for (int t = 0; t < kTurns; ++t) {
+    for (int v = 0; v < kVectors; ++v) sum[t][v] = hn::Zero(df);
+  }
+  const auto add = [&](size_t j, VF(&to)[kVectors]) HWY_ATTR {
     if (j + kPrefetchKeys < keys.size()) {
       PrefetchBytes<3>(values.Row(0, keys[j + kPrefetchKeys], 0) + first_byte, bytes);
     }
     const uint8_t* row = values.Row(0, keys[j], 0);
     const VF weight = hn::Set(df, weights[j]);
     for (int v = 0; v < kVectors; ++v) {
-      sum[v] = hn::MulAdd(weight, RowLoader<kType>::Load(df, row, first + v * n), sum[v]);
+      to[v] = hn::MulAdd(weight, RowLoader<kType>::Load(df, row, first + v * n), to[v]);
     }
+  };
+  size_t j = 0;
+  for (; j + kTurns <= keys.size(); j += kTurns) {
+    for (int t = 0; t < kTurns; ++t) add(j + t, sum[t]);
   }
-  for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], df, out + first + v * n);
+  for (; j < keys.size(); ++j) add(j, sum[0]);
+  for (int t = 1; t < kTurns; ++t) {
+    for (int v = 0; v < kVectors; ++v) sum[0][v] = hn::Add(sum[0][v], sum[t][v]);
+  }
+  for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[0][v], df, out + first + v * n);
 }
 
 // The last columns, fewer than a vector.

@@ -256,6 +256,12 @@ double CostOfProductSimd(NumberWidth width) {
   return HWY_TARGET == HWY_SSE4 ? (is_int8 ? 0.4 : 0.55) : is_int8 ? 0.7 : 0.8;
 }
 
+// As topk_attention_bench measured it on Sapphire Rapids: products in f32 take the longer the shorter vectors are.
+double CostOfIntegerRowSimd() {
+  constexpr double kKeysPerLane = 30;
+  return kKeysPerLane * static_cast<double>(hn::Lanes(hn::RebindToFloat<DI>()));
+}
+
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace topk
@@ -268,6 +274,7 @@ HWY_EXPORT(FindThresholdsSimd);
 HWY_EXPORT(ScanIntegersSimd);
 HWY_EXPORT(SampleIntegersSimd);
 HWY_EXPORT(CostOfProductSimd);
+HWY_EXPORT(CostOfIntegerRowSimd);
 
 void FindThresholds(const RowBounds& rows, int64_t n_rows, const BlockBounds& blocks, int64_t n_blocks,
                     int32_t* thresholds) {
@@ -285,6 +292,8 @@ void SampleIntegers(const QuantizedRows& rows, const uint8_t* const* vectors, co
 }
 
 double CostOfProduct(NumberWidth width) { return HWY_DYNAMIC_DISPATCH(CostOfProductSimd)(width); }
+
+double CostOfIntegerRow() { return HWY_DYNAMIC_DISPATCH(CostOfIntegerRowSimd)(); }
 
 }  // namespace topk
 #endif  // HWY_ONCE

@@ -77,6 +77,10 @@ void SampleIntegersReference(const QuantizedRows& rows, const uint8_t* const* ve
 // What a multiply-add of ScanIntegers costs, in those of the f32 scan, about, on the SIMD target in use.
 double CostOfProduct(NumberWidth width);
 
+// What a row in integers costs beside its products, in products in f32 of a row and a key: to bring its query to
+// integers, to guess its threshold and to find whether the guess was right.
+double CostOfIntegerRow();
+
 }  // namespace topk
 
 #endif  // TOPK_SRC_SCAN_SCAN_INTEGERS_H_

@@ -91,6 +91,11 @@ void Candidates::Append(const float* scores, KeyIndex first_key) {
   count_ += Filter(scores, ReachToCompete(), first_key, scores_ + count_, keys_ + count_);
 }
 
+void Candidates::AppendWhole(float* scores, int64_t count, int64_t n_shown, KeyIndex first_key) {
+  if (n_shown > budget_) RaiseFloor(FloorBelow(KthLargest(scores, count, budget_)));
+  for (int64_t j = 0; j < count; j += kBlockKeys) Append(scores + j, first_key + static_cast<KeyIndex>(j));
+}
+
 void Candidates::Append(const float* scores, const KeyIndex* keys, int64_t count) {
   for (int64_t j = 0; j < count && MakeRoom(); j += kBlockKeys) {
     const int64_t n = std::min(kBlockKeys, count - j);

@@ -96,8 +96,7 @@ HWY_INLINE int32_t ToOrdered(float x) {
 }
 HWY_INLINE float FromOrdered(int32_t order) { return std::bit_cast<float>(order < 0 ? order ^ 0x7FFFFFFF : order); }
 
-// How many scores are not below the floor, or those above it.
-template <bool kAbove = false>
+// How many scores are not below the floor.
 HWY_INLINE int64_t CountFrom(const float* HWY_RESTRICT scores, int64_t count, float floor) {
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
@@ -105,7 +104,7 @@ HWY_INLINE int64_t CountFrom(const float* HWY_RESTRICT scores, int64_t count, fl
   size_t total = 0;
   for (int64_t j = 0; j < count; j += n) {
     const auto s = hn::Load(df, scores + j);
-    total += hn::CountTrue(df, kAbove ? hn::Gt(s, least) : hn::Ge(s, least));
+    total += hn::CountTrue(df, hn::Ge(s, least));
   }
   return static_cast<int64_t>(total);
 }
@@ -140,15 +139,6 @@ HWY_INLINE int64_t Between(const float* HWY_RESTRICT scores, int64_t count, floa
   return n_out;
 }
 
-// The rank-th largest of a few scores, which -inf follows up to the end of their last vector.
-HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, int64_t rank) {
-  for (int64_t j = 0; j < count; ++j) {
-    if (CountFrom(scores, count, scores[j]) >= rank && CountFrom<true>(scores, count, scores[j]) < rank)
-      return scores[j];
-  }
-  return scores[0];  // not reached: one of them has that rank
-}
-
 // What a search starts from, of the scores that are not hidden.
 struct Spread {
   float smallest, largest;
@@ -161,77 +151,141 @@ HWY_INLINE Spread SpreadOf(const float* HWY_RESTRICT scores, int64_t count) {
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
   const auto lowest = hn::Set(df, std::numeric_limits<float>::lowest());
-  auto smallest = infinity;
-  auto largest = hn::Neg(infinity);
-  auto sum = hn::Zero(df);
-  auto squares = hn::Zero(df);
+  // Two of each: sums wait for the last addition.
+  hn::Vec<DF> smallest[2] = {infinity, infinity};
+  hn::Vec<DF> largest[2] = {hn::Neg(infinity), hn::Neg(infinity)};
+  hn::Vec<DF> sum[2] = {hn::Zero(df), hn::Zero(df)};
+  hn::Vec<DF> squares[2] = {hn::Zero(df), hn::Zero(df)};
   size_t shown = 0;
-  for (int64_t j = 0; j < count; j += n) {
+  const auto add = [&](int64_t j, int i) HWY_ATTR {
     const auto s = hn::Load(df, scores + j);
     const auto is_shown = hn::Ge(s, lowest);
     const auto x = hn::IfThenElseZero(is_shown, s);
-    smallest = hn::Min(smallest, hn::IfThenElse(is_shown, s, infinity));
-    largest = hn::Max(largest, s);
-    sum = hn::Add(sum, x);
-    squares = hn::MulAdd(x, x, squares);
+    smallest[i] = hn::Min(smallest[i], hn::IfThenElse(is_shown, s, infinity));
+    largest[i] = hn::Max(largest[i], s);
+    sum[i] = hn::Add(sum[i], x);
+    squares[i] = hn::MulAdd(x, x, squares[i]);
     shown += hn::CountTrue(df, is_shown);
+  };
+  int64_t j = 0;
+  for (; j + n < count; j += 2 * n) {
+    add(j, 0);
+    add(j + n, 1);
   }
+  if (j < count) add(j, 0);
   const auto total = static_cast<float>(shown);
-  const float mean = hn::GetLane(hn::SumOfLanes(df, sum)) / total;
-  const float variance = hn::GetLane(hn::SumOfLanes(df, squares)) / total - mean * mean;
-  return {hn::GetLane(hn::MinOfLanes(df, smallest)), hn::GetLane(hn::MaxOfLanes(df, largest)),
-          static_cast<int64_t>(shown), mean, std::sqrt(std::max(0.0F, variance))};
+  const float mean = hn::GetLane(hn::SumOfLanes(df, hn::Add(sum[0], sum[1]))) / total;
+  const float variance = hn::GetLane(hn::SumOfLanes(df, hn::Add(squares[0], squares[1]))) / total - mean * mean;
+  return {hn::GetLane(hn::MinOfLanes(df, hn::Min(smallest[0], smallest[1]))),
+          hn::GetLane(hn::MaxOfLanes(df, hn::Max(largest[0], largest[1]))), static_cast<int64_t>(shown), mean,
+          std::sqrt(std::max(0.0F, variance))};
 }
 
 // Where a search for a floor has come to: at least `least` scores reach `low`, fewer reach `high`. Both are ordered.
 struct Bracket {
   int64_t low, high;
   int64_t n_low, n_high;  // how many do
+
+  // All scores, but for the hidden ones.
+  static Bracket Of(const Spread& spread) {
+    return {ToOrdered(spread.smallest), int64_t{ToOrdered(spread.largest)} + 1, spread.count, 0};
+  }
+  bool IsClosed() const { return high - low <= 1; }
+  int64_t count() const { return n_low - n_high; }
+  // A try within the bracket near a value; halfway between its ends if that is no number.
+  int64_t TryNear(float value) const {
+    return std::isfinite(value) ? std::clamp<int64_t>(ToOrdered(value), low + 1, high - 1) : low + (high - low) / 2;
+  }
+  // So many scores reach a try between the ends.
+  void Narrow(int64_t middle, int64_t reached, int64_t least) {
+    (reached >= least ? low : high) = middle;
+    (reached >= least ? n_low : n_high) = reached;
+  }
 };
 
 // Narrows the bracket until `least` to `most` scores reach its lower end, or there are at most `few` between its ends.
-HWY_INLINE Bracket Search(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most, int64_t few) {
-  // Two tries that would be right for a normal distribution; then halving values, which takes log2(count) steps for
-  // most others; halving floats' order always ends.
-  constexpr int kNormalSteps = 2;
+// Halving values takes log2(count) steps for most distributions; halving floats' order always ends.
+HWY_INLINE void Halve(const float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most, int64_t few,
+                      Bracket& b) {
   constexpr int kStepsByValue = 16;
-  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), scores + count);
-  const Spread spread = SpreadOf(scores, count);
-  Bracket b{ToOrdered(spread.smallest), int64_t{ToOrdered(spread.largest)} + 1, spread.count, 0};
-  const float wanted = 0.5F * static_cast<float>(least + most);
-  const auto total = static_cast<float>(spread.count);
-  float z = UpperNormalQuantile(wanted / total);
-  for (int step = 0; b.high - b.low > 1 && b.n_low > most && b.n_low - b.n_high > few; ++step) {
-    int64_t middle = b.low + (b.high - b.low) / 2;
-    if (step < kNormalSteps + kStepsByValue) {
-      const float value = step < kNormalSteps ? spread.mean + z * spread.deviation
-                                              : 0.5F * FromOrdered(static_cast<int32_t>(b.low)) +
-                                                    0.5F * FromOrdered(static_cast<int32_t>(b.high - 1));
-      if (std::isfinite(value)) middle = std::clamp<int64_t>(ToOrdered(value), b.low + 1, b.high - 1);
-    }
-    const int64_t reached = CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle)));
-    (reached >= least ? b.low : b.high) = middle;
-    (reached >= least ? b.n_low : b.n_high) = reached;
-    z += (static_cast<float>(reached) - wanted) / (total * NormalDensity(z));
+  for (int step = 0; !b.IsClosed() && b.n_low > most && b.count() > few; ++step) {
+    const float value = step < kStepsByValue ? 0.5F * FromOrdered(static_cast<int32_t>(b.low)) +
+                                                   0.5F * FromOrdered(static_cast<int32_t>(b.high - 1))
+                                             : std::numeric_limits<float>::quiet_NaN();
+    const int64_t middle = b.TryNear(value);
+    b.Narrow(middle, CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle))), least);
   }
-  return b;
 }
 
 // A floor that `least` to `most` scores reach; where ties allow none, the highest that at least `least` reach.
 float FloorForSimd(float* HWY_RESTRICT scores, int64_t count, int64_t least, int64_t most) {
-  return FromOrdered(static_cast<int32_t>(Search(scores, count, least, most, 0).low));
+  constexpr int kNormalSteps = 2;  // tries that would be right for a normal distribution
+  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), scores + count);
+  const Spread spread = SpreadOf(scores, count);
+  Bracket b = Bracket::Of(spread);
+  const float wanted = 0.5F * static_cast<float>(least + most);
+  const auto total = static_cast<float>(spread.count);
+  float z = UpperNormalQuantile(wanted / total);
+  for (int step = 0; step < kNormalSteps && !b.IsClosed() && b.n_low > most; ++step) {
+    const int64_t middle = b.TryNear(spread.mean + z * spread.deviation);
+    const int64_t reached = CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle)));
+    b.Narrow(middle, reached, least);
+    z += (static_cast<float>(reached) - wanted) / (total * NormalDensity(z));
+  }
+  Halve(scores, count, least, most, 0, b);
+  return FromOrdered(static_cast<int32_t>(b.low));
+}
+
+// Tries on both sides of where the k-th of a normal distribution would be, as far from it as its rank may be off.
+HWY_INLINE void NarrowFromBothSides(const float* HWY_RESTRICT scores, int64_t count, int64_t k, const Spread& spread,
+                                    Bracket& b) {
+  constexpr float kDeviations = 2.0F;
+  const auto total = static_cast<float>(spread.count);
+  const auto rank = static_cast<float>(k);
+  const float off = kDeviations * std::sqrt(rank * (1.0F - rank / total)) + 1.0F;
+  for (const float side : {rank + off, rank - off}) {
+    if (b.IsClosed() || side < 1.0F || side > total - 1.0F) continue;
+    const int64_t middle = b.TryNear(spread.mean + UpperNormalQuantile(side / total) * spread.deviation);
+    b.Narrow(middle, CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle))), k);
+  }
+}
+
+// The rank-th largest of a few scores, which -inf follows up to the end of their last vector: the least of those that
+// fewer than `rank` exceed. Compares each with each, without a branch.
+HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, int64_t rank) {
+  const DF df;
+  const DI di;
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  const auto wanted = hn::Set(di, static_cast<int32_t>(rank));
+  auto least = infinity;
+  for (int64_t j = 0; j < count; j += hn::Lanes(df)) {
+    const auto s = hn::Load(df, scores + j);
+    auto n_above = hn::Zero(di);
+    for (int64_t i = 0; i < count; ++i) {
+      n_above = hn::Sub(n_above, hn::BitCast(di, hn::VecFromMask(df, hn::Gt(hn::Set(df, scores[i]), s))));
+    }
+    const auto is_among = hn::RebindMask(df, hn::Lt(n_above, wanted));
+    least = hn::Min(least, hn::IfThenElse(is_among, s, infinity));
+  }
+  return hn::GetLane(hn::MinOfLanes(df, least));
 }
 
 float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
-  constexpr int64_t kFew = 16;
-  const Bracket b = Search(scores, count, k, k, kFew);
+  constexpr int64_t kFew = 64;  // from here on they are searched alone
+  const DF df;
+  const auto hidden = hn::Set(df, -std::numeric_limits<float>::infinity());
+  hn::StoreU(hidden, df, scores + count);
+  const Spread spread = SpreadOf(scores, count);
+  Bracket b = Bracket::Of(spread);
+  NarrowFromBothSides(scores, count, k, spread, b);
+  Halve(scores, count, k, k, kFew, b);
   const float low = FromOrdered(static_cast<int32_t>(b.low));
-  if (b.n_low == k || b.high - b.low <= 1) return SmallestAtLeast(scores, count, low);
+  if (b.count() > kFew) return SmallestAtLeast(scores, count, low);  // as many tie, or exactly k reach it
   // A `high` that no score reaches may be the +0 that follows -0 in order, but not in comparisons.
   const float high = b.n_high == 0 ? std::numeric_limits<float>::infinity() : FromOrdered(static_cast<int32_t>(b.high));
   alignas(kCacheLineBytes) float between[kFew + kMaxLanes];
   const int64_t n_between = Between(scores, count, low, high, between);
-  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), between + n_between);
+  hn::StoreU(hidden, df, between + n_between);
   return LargestOfFew(between, n_between, k - b.n_high);
 }
 

@@ -20,14 +20,14 @@ int64_t FilterReference(const float* scores, float floor, KeyIndex first_key, fl
 int64_t Compact(float floor, int64_t count, float* scores, KeyIndex* keys);
 int64_t CompactReference(float floor, int64_t count, float* scores, KeyIndex* keys);
 
-// The k-th largest of count finite scores, 1 <= k <= count. scores: 64-byte aligned with room for kMaxLanes more,
-// which are overwritten. Bisection: about log2(count) passes over the scores, at most 48.
+// The k-th largest of count scores, which are finite or -inf (hidden), 1 <= k <= the number of those that are finite.
+// scores: 64-byte aligned with room for kMaxLanes more, which are overwritten. Two guesses, one from each side, leave few
+// scores of most distributions; bisection finds it among those: some 4 passes over all scores, at most 51.
 float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
 
 // A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest
-// that at least `least` reach. Fewer passes than KthLargest. Same conditions, but for scores of -inf, which are hidden:
-// `count` is with them, `least` at most the number of the others.
+// that at least `least` reach. Fewer passes than KthLargest; the same conditions.
 float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);
 
 // The keys whose bits are set, in order: bit j of survivors[b], b < n_blocks, is key first_key + 64 b + j.
