@@ -70,7 +70,8 @@ class Candidates {
   void Append(const float* scores, KeyIndex first_key);
 
   // All scores of a row, `count` in whole blocks, of the keys from first_key on; -inf hides all but n_shown of them.
-  // They have room for kMaxLanes more, which are overwritten. The first and only Append of a row without guess or floor.
+  // They have room for kMaxLanes more, which are overwritten. The first and only Append of a row without guess or
+  // floor.
   void AppendWhole(float* scores, int64_t count, int64_t n_shown, KeyIndex first_key);
 
   // Scores of listed keys, all finite.

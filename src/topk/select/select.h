@@ -21,8 +21,8 @@ int64_t Compact(float floor, int64_t count, float* scores, KeyIndex* keys);
 int64_t CompactReference(float floor, int64_t count, float* scores, KeyIndex* keys);
 
 // The k-th largest of count scores, which are finite or -inf (hidden), 1 <= k <= the number of those that are finite.
-// scores: 64-byte aligned with room for kMaxLanes more, which are overwritten. Two guesses, one from each side, leave few
-// scores of most distributions; bisection finds it among those: some 4 passes over all scores, at most 51.
+// scores: 64-byte aligned with room for kMaxLanes more, which are overwritten. Two guesses, one from each side, leave
+// few scores of most distributions; bisection finds it among those: some 4 passes over all scores, at most 51.
 float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
 
