@@ -15,7 +15,7 @@ from types import TracebackType
 CTRL_C, CTRL_D, UP, ENTER = "\x03", "\x04", "\x1b[A", "\r"
 PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 
-_WAIT_SECONDS = 120  # long enough for a loaded machine
+_WAIT_SECONDS = 300  # long enough for a loaded machine
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>()][0-9A-Z]?|\x07")
 
 
