@@ -63,7 +63,7 @@ bool ShareOpenMpOf(const char* path) {
 topk::Executor PoolExecutor(int n_threads) {
   const OpenMpRuntime* runtime = shared_runtime.load();
   if (runtime == nullptr) return topk::OpenMpExecutor(n_threads);
-  if (n_threads < 1) n_threads = runtime->max_threads();
+  n_threads = std::min(n_threads < 1 ? runtime->max_threads() : n_threads, topk::kMostThreads);
   // NOLINTNEXTLINE(performance-no-int-to-ptr): never dereferenced
   return {SharedFor, reinterpret_cast<void*>(static_cast<intptr_t>(n_threads)), n_threads};
 }

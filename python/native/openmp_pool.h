@@ -12,7 +12,8 @@ namespace qwen_infer::python {
 // and no change, if it is not loaded or uses none that can be shared. May be called at any time.
 bool ShareOpenMpOf(const char* path);
 
-// n_threads threads of the shared runtime, else of this module's own; below 1: as many as it would take itself.
+// n_threads threads of the shared runtime, else of this module's own, but topk::kMostThreads at most; below 1: as many
+// as it would take itself.
 topk::Executor PoolExecutor(int n_threads);
 
 }  // namespace qwen_infer::python

@@ -107,5 +107,20 @@ def test_torch_and_the_kernel_library_share_one_pool_of_threads() -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, env={"PYTHONPATH": path})
 
 
+def test_more_threads_than_any_machine_has_are_not_asked_for() -> None:
+    script = """
+        import numpy as np
+        import _topk
+        import torch
+        from top_k_attention import operators  # shares torch's threads
+        x = np.ones((1, 4, 8, 8), np.float32)
+        out = np.empty_like(x)
+        _topk.attention(x, x, x, out, options={"k": "2"}, n_threads=2**31 - 1)
+        assert (out == 1).all()
+    """
+    path = f"{BUILD / 'bin'}:{REPOSITORY / 'python'}"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, env={"PYTHONPATH": path}, timeout=60)
+
+
 def test_a_library_that_is_not_loaded_shares_no_threads() -> None:
     assert not _topk.share_openmp_of("/nowhere/libtorch_cpu.so")
