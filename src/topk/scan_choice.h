@@ -19,18 +19,20 @@ class ScanChoice {
   static ScanChoice Take(Carver& carver, const Call& call);
 
   // Whether integers could be faster for the head of that index, whatever its keys are: rows are long or many enough.
+  // Chooses the rows of the sample.
   bool MayTakeIntegers(const Call& call, int64_t index);
 
-  // For a head for which they could, whose transform is found; nothing if f32 is the fastest. The choice changes how
-  // long a call takes, never its results. scan: the worker's, for its scratch.
+  // Follows that for a head for which they could, whose transform is found by now; nothing if f32 is the fastest. The
+  // choice changes how long a call takes, never its results. scan: the worker's, for its scratch.
   std::optional<NumberWidth> Run(const Call& call, const QuantizedKeys& keys, int64_t index, IntegerScan& scan,
                                  int worker);
 
  private:
-  int64_t ChooseRows(const Call& call, int64_t index);
-  double FixedCost(const Call& call, NumberWidth width, int64_t n_rows) const;
+  void ChooseRows(const Call& call, int64_t index);
+  double FixedCost(const Call& call, NumberWidth width) const;
 
   RowState* rows_ = nullptr;   // [kSampledRows]
+  int64_t n_rows_ = 0;         // of the sample
   int64_t* blocks_ = nullptr;  // [kMostSampledBlocks]
   QuantizedHead sample_;
 };
