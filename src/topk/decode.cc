@@ -38,8 +38,7 @@ int64_t ChunksOf(const Call& call) {
 // In whole blocks.
 int64_t ChunkKeys(const Call& call) {
   const int64_t n_chunks = ChunksOf(call);
-  const int64_t keys = (call.input.n_key + n_chunks - 1) / n_chunks;
-  return (keys + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
+  return PadToBlocks((call.input.n_key + n_chunks - 1) / n_chunks);
 }
 
 // KV heads that a task scans: all of a batch if that leaves every worker its tasks.

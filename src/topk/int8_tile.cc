@@ -60,7 +60,7 @@ void Int8Tile::ScanWith(const Rows& integers, const Call& call, const Tile& tile
   integers.Load(call, rows, segment);
   const TensorView head_keys = call.KeysOf(tile.batch, tile.head_kv);
   last_key = std::min(last_key, keys.end);
-  const int64_t n_segment_blocks = (keys.end - keys.begin + kBlockKeys - 1) / kBlockKeys;
+  const int64_t n_segment_blocks = BlockCount(keys.end - keys.begin);
   for (first_key = std::max(first_key, keys.begin); first_key < last_key;) {
     int64_t n_blocks = 0;
     int64_t next = first_key;

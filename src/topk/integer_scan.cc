@@ -32,7 +32,7 @@ constexpr int64_t kFewestRows = 48;
 constexpr float kNoGuess = -std::numeric_limits<float>::infinity();
 
 // Room for whole panels of rows, which QuantizeQueries writes.
-constexpr int64_t kSlots = (kTileRows + kBlockKeys - 1) / kBlockKeys * kBlockKeys;
+constexpr int64_t kSlots = PadToBlocks(kTileRows);
 
 }  // namespace
 
@@ -166,7 +166,7 @@ void IntegerScan::Guess(const Call& call, const QuantizedHead& head, std::span<R
     begin = std::max<int64_t>(begin, row->visible->sinks_end);
     end = std::min<int64_t>(end, row->visible->window_begin);
   }
-  const int64_t first_block = (begin + kBlockKeys - 1) / kBlockKeys;
+  const int64_t first_block = BlockCount(begin);
   const int64_t n_blocks = end / kBlockKeys - first_block;
   if (n_blocks <= 0) return;
   n_sampled_ = 0;
@@ -260,7 +260,7 @@ bool IntegerScan::Pass(const Call& call, const TensorView& keys, const Quantized
     begin = std::min<int64_t>(begin, row->visible->sinks_end);
     end = std::max<int64_t>(end, row->visible->window_begin);
   }
-  const int64_t last_block = (end + kBlockKeys - 1) / kBlockKeys;
+  const int64_t last_block = BlockCount(end);
   for (Blocks segment{begin / kBlockKeys, 0}; segment.first < last_block; segment.first = segment.last) {
     segment.last = std::min(segment.first + kSegmentBlocks, last_block);
     FindSurvivors(call, head, rows, segment);

@@ -11,9 +11,7 @@ constexpr int64_t kChunkBlocks = 4;  // blocks a task
 }  // namespace
 
 KeyPanels::KeyPanels(Carver& carver, const Call& call)
-    : call_(call),
-      n_blocks_((call.input.n_key + kBlockKeys - 1) / kBlockKeys),
-      n_chunks_((n_blocks_ + kChunkBlocks - 1) / kChunkBlocks) {
+    : call_(call), n_blocks_(BlockCount(call.input.n_key)), n_chunks_((n_blocks_ + kChunkBlocks - 1) / kChunkBlocks) {
   const int64_t total = call.input.n_batch * call.input.n_head_kv * n_blocks_;
   panels_ = carver.Take<float>(total * call.input.d_k * kBlockKeys);
   magnitudes_ = carver.Take<int32_t>(total * PadToLanes(call.input.d_k));

@@ -21,9 +21,7 @@ NumberWidth QuantizedKeys::WidestOf(const Call& call) {
 }
 
 QuantizedKeys::QuantizedKeys(Carver& carver, const Call& call, int n_workers)
-    : call_(call),
-      n_blocks_((call.input.n_key + kBlockKeys - 1) / kBlockKeys),
-      n_chunks_((n_blocks_ + kChunkBlocks - 1) / kChunkBlocks) {
+    : call_(call), n_blocks_(BlockCount(call.input.n_key)), n_chunks_((n_blocks_ + kChunkBlocks - 1) / kChunkBlocks) {
   const int64_t d = call.input.d_k;
   heads_ = carver.Take<QuantizedHead>(HeadCount());
   for (int64_t h = 0; h < HeadCount(); ++h) {

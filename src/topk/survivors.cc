@@ -45,7 +45,7 @@ void Survivors::Offer(const TensorView& keys, int64_t d, int64_t first_key, int6
   const int64_t begin = row.visible->sinks_end;
   const int64_t end = std::min<int64_t>(row.visible->window_begin, end_key);
   const int64_t first = std::max<int64_t>(0, (begin - first_key) / kBlockKeys);
-  const int64_t last = std::min(n_blocks, (end - first_key + kBlockKeys - 1) / kBlockKeys);
+  const int64_t last = std::min(n_blocks, BlockCount(end - first_key));
   if (first >= last) return;
   const auto key_of = [&](int64_t block) { return first_key + block * kBlockKeys; };
   uint64_t* row_bits = bits + slot * kSurvivorStride;

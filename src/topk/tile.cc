@@ -13,6 +13,10 @@ namespace {
 
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
+bool SeesBlock(const RowState& row, int64_t first_key) {
+  return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
+}
+
 }  // namespace
 
 void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores) {
@@ -33,7 +37,7 @@ Workspace Workspace::Take(Carver& carver, const Call& call) {
 }
 
 WholeRows WholeRows::Take(Carver& carver, const Call& call) {
-  const int64_t stride = (call.input.n_key + kBlockKeys - 1) / kBlockKeys * kBlockKeys + kMaxLanes;
+  const int64_t stride = PadToBlocks(call.input.n_key) + kMaxLanes;
   return {.scores = carver.Take<float>(kTileRows * stride), .stride = stride};
 }
 
@@ -195,8 +199,7 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<
     for (int64_t r = 0; r < n_rows; ++r) {
       RowState& row = scanned[r];
       float* scores = work.scores + r * kBlockKeys;
-      const bool sees_block = row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
-      if (row.is_canonical || !sees_block) {
+      if (row.is_canonical || !SeesBlock(row, first_key)) {
         if (row.is_dense) std::fill_n(scores, kBlockKeys, kHidden);
         continue;
       }
@@ -240,9 +243,7 @@ void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, c
   panels.FindMagnitude(batch, head_kv, begin, end, work.magnitude);
   UpdateErrors(call, work, scanned);
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
-    const auto sees_block = [first_key](const RowState& row) {
-      return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
-    };
+    const auto sees_block = [first_key](const RowState& row) { return SeesBlock(row, first_key); };
     const auto first = std::find_if(scanned.begin(), scanned.end(), sees_block);
     const auto last = std::find_if(scanned.rbegin(), std::make_reverse_iterator(first), sees_block).base();
     const int64_t row = first - scanned.begin();

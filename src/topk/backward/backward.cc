@@ -59,8 +59,6 @@ struct KeyRanges {
   }
 };
 
-constexpr int64_t PadToBlocks(int64_t count) { return (count + kBlockKeys - 1) / kBlockKeys * kBlockKeys; }
-
 template <class Fn>
 void ParallelForEach(const Executor& executor, int64_t count, Fn&& fn) {
   if (count == 0) return;

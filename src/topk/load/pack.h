@@ -18,6 +18,10 @@ inline constexpr int64_t kMaxLanes = 16;
 
 constexpr int64_t PadToLanes(int64_t count) { return (count + kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
 
+// Blocks that hold so many keys, the last one perhaps in part, and the keys that they have room for.
+constexpr int64_t BlockCount(int64_t n_keys) { return (n_keys + kBlockKeys - 1) / kBlockKeys; }
+constexpr int64_t PadToBlocks(int64_t n_keys) { return BlockCount(n_keys) * kBlockKeys; }
+
 // panel[i * kBlockKeys + j] = number i of key first + j, for i < d and j < count; 0 for count <= j < kBlockKeys.
 // magnitude[i] becomes the bits of max(itself, |number i| of these keys), compared as integers: NaN and infinity
 // come out at 0x7F800000 or above. Returns whether any magnitude grew.

@@ -32,7 +32,7 @@ std::span<const KeyIndex> VisibleKeys::Peek() {
     while (last_ < kRefill && next_ < end_) {
       const KeyIndex segment_end = std::min<KeyIndex>(next_ + kSegmentKeys, end_);
       FindVisibleBits(mask_type_, mask_, next_, segment_end, scratch_.bits);
-      const int64_t n_words = (segment_end - next_ + kBlockKeys - 1) / kBlockKeys;
+      const int64_t n_words = BlockCount(segment_end - next_);
       last_ += ListKeys(scratch_.bits, n_words, next_, scratch_.listed + last_);
       next_ = segment_end;
     }
