@@ -65,7 +65,8 @@ constexpr FlagRow<Options> kFlags[] = {
      [](auto v, Options& o) { return ReadNumber<uint64_t>(v, 0, std::numeric_limits<uint64_t>::max(), o.seed); }},
     {"output", "FOLDER", "a name", "qwen-infer-eval", "where the report goes, and what an interrupted run goes on from",
      [](auto v, Options& o) { return ReadPath(v, o.output); }, "-o"},
-    {"restart", "", "", "", "begin anew, whatever run the folder has", [](auto, Options& o) { return o.restart = true; }},
+    {"restart", "", "", "", "begin anew, whatever run the folder has",
+     [](auto, Options& o) { return o.restart = true; }},
     {"verbose", "", "", "", "print llama.cpp's log", [](auto, Options& o) { return o.verbose = true; }, "-v"},
 };
 

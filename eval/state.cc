@@ -39,15 +39,10 @@ std::vector<T> Values(const Json& json) {
 }
 
 Json AttentionJson(const topk::Statistics& statistics) {
-  return {{"rows", statistics.rows},
-          {"dense_rows", statistics.dense_rows},
-          {"keys_seen", statistics.keys_seen},
-          {"keys_kept", statistics.keys_kept},
-          {"keys_scored", statistics.keys_scored},
-          {"mass_rows", statistics.mass_rows},
-          {"mass_sum", statistics.mass_sum},
-          {"mass_min", statistics.mass_min},
-          {"seconds", statistics.seconds}};
+  return {
+      {"rows", statistics.rows},           {"dense_rows", statistics.dense_rows},   {"keys_seen", statistics.keys_seen},
+      {"keys_kept", statistics.keys_kept}, {"keys_scored", statistics.keys_scored}, {"mass_rows", statistics.mass_rows},
+      {"mass_sum", statistics.mass_sum},   {"mass_min", statistics.mass_min},       {"seconds", statistics.seconds}};
 }
 
 topk::Statistics AttentionOf(const Json& json) {

@@ -52,12 +52,10 @@ class Summarizer {
   Summarizer(std::span<const WindowScores> windows, uint64_t seed) : windows_(windows), seed_(seed) {}
 
   Quality QualityOf(size_t way, const Positions& positions) const {
-    const std::vector<Block> nll = BlocksOf(windows_.size(), positions, [&](size_t window, size_t i) {
-      return double{windows_[window][way].nll[i]};
-    });
-    const std::vector<Block> kl = BlocksOf(windows_.size(), positions, [&](size_t window, size_t i) {
-      return double{windows_[window][way].kl[i]};
-    });
+    const std::vector<Block> nll = BlocksOf(
+        windows_.size(), positions, [&](size_t window, size_t i) { return double{windows_[window][way].nll[i]}; });
+    const std::vector<Block> kl = BlocksOf(
+        windows_.size(), positions, [&](size_t window, size_t i) { return double{windows_[window][way].kl[i]}; });
     const std::vector<Block> agrees = BlocksOf(windows_.size(), positions, [&](size_t window, size_t i) {
       return static_cast<double>(windows_[window][way].agrees[i]);
     });

@@ -17,8 +17,8 @@ struct Text {
 };
 
 // Reads files as they are named, and of folders all that is below them in the order of their paths: hidden files and
-// folders, and links to folders, are left out. suffixes: of files in folders, ".py"; none: all. kInvalidArgument, naming
-// it, if something cannot be read, a file that was named is no text in UTF-8, or nothing is there.
+// folders, and links to folders, are left out. suffixes: of files in folders, ".py"; none: all. kInvalidArgument,
+// naming it, if something cannot be read, a file that was named is no text in UTF-8, or nothing is there.
 topk::Status ReadText(std::span<const std::string> paths, std::span<const std::string> suffixes, Text& out);
 
 }  // namespace qwen_infer::eval

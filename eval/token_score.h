@@ -9,9 +9,9 @@
 namespace qwen_infer::eval {
 
 struct TokenScore {
-  float nll = 0;        // negative log likelihood of the token that came, natural logarithm
-  float kl = 0;         // KL(full attention || this) over the vocabulary, in nats; at least 0
-  bool agrees = true;   // both find the same token the most likely
+  float nll = 0;       // negative log likelihood of the token that came, natural logarithm
+  float kl = 0;        // KL(full attention || this) over the vocabulary, in nats; at least 0
+  bool agrees = true;  // both find the same token the most likely
 };
 
 // Logits with their softmax, which several comparisons share.

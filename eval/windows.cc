@@ -51,10 +51,10 @@ topk::Status CutWindows(std::string_view text, int64_t count, int64_t size, cons
     out.push_back(FirstTokens(text.substr(begin, end - begin), static_cast<size_t>(size), tokenize));
     const auto tokens = static_cast<int64_t>(out.back().size());
     if (tokens == size) continue;
-    return topk::InvalidArgument(
-        "the text is too short for " + std::to_string(count) + " windows of " + std::to_string(size) +
-        " tokens: one of its " + std::to_string(count) + " parts has " + std::to_string(tokens) +
-        ". Give more text, or fewer (--windows) or smaller (--window) windows");
+    return topk::InvalidArgument("the text is too short for " + std::to_string(count) + " windows of " +
+                                 std::to_string(size) + " tokens: one of its " + std::to_string(count) + " parts has " +
+                                 std::to_string(tokens) +
+                                 ". Give more text, or fewer (--windows) or smaller (--window) windows");
   }
   return {};
 }
