@@ -12,26 +12,26 @@ struct Point {
   double y = 0;
   double low = 0;  // ends of the error bar
   double high = 0;
-  std::string label;  // beside the point; empty: none
-  std::string note;   // shown when one points at it
+  std::string label = {};  // beside the point; empty: none
+  std::string note = {};   // shown when one points at it
 };
 
 struct Series {
-  std::string name;  // for the legend; empty: not there
+  std::string name = {};  // for the legend; empty: not there
   bool is_joined = true;
-  std::vector<Point> points;
+  std::vector<Point> points = {};
 };
 
 struct Tick {
   double at = 0;
-  std::string label;
+  std::string label = {};
 };
 
 struct Chart {
   std::string title;
   std::string x_label, y_label;
-  std::vector<Tick> x_ticks;  // at least two; the first and the last are the ends of the axis
-  std::vector<Series> series;
+  std::vector<Tick> x_ticks = {};  // at least two; the first and the last are the ends of the axis
+  std::vector<Series> series = {};
 };
 
 // A whole SVG document, with a line at y = 0. Numbers must be finite.

@@ -17,15 +17,15 @@ namespace qwen_infer::eval {
 
 // One way to compute attention that is compared with full attention.
 struct Setting {
-  std::string name;   // as it was written: "k=128,sinks=4"
-  Settings settings;  // all of them
+  std::string name;        // as it was written: "k=128,sinks=4"
+  Settings settings = {};  // all of them
 };
 
 struct Options {
-  std::string model;                  // GGUF file
-  std::vector<std::string> paths;     // of texts
-  std::vector<std::string> suffixes;  // of files in folders; none: all
-  std::vector<Setting> settings;      // at least one, each once
+  std::string model;                   // GGUF file
+  std::vector<std::string> paths;      // of texts
+  std::vector<std::string> suffixes;   // of files in folders; none: all
+  std::vector<Setting> settings = {};  // at least one, each once
   int64_t windows = 0;
   int64_t window = 0;  // tokens
   int64_t skip = -1;   // tokens of a window that are read and not scored; -1: half of them
