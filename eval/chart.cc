@@ -79,9 +79,9 @@ class Drawing {
   }
 
   std::string Text() const {
-    const auto legend_rows = static_cast<double>((legend_.size() + kLegendColumns - 1) / kLegendColumns);
+    const size_t legend_rows = (legend_.size() + kLegendColumns - 1) / kLegendColumns;
     std::string svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " + Fixed(kWidth, 0) + " " +
-                      Fixed(kBottom + kBelow + kLegendRow * legend_rows, 0) +
+                      Fixed(kBottom + kBelow + kLegendRow * static_cast<double>(legend_rows), 0) +
                       "\" font-family=\"sans-serif\" font-size=\"12\" role=\"img\"" +
                       Attribute("aria-label", Escaped(chart_.title)) + ">\n<rect width=\"100%\" height=\"100%\"" +
                       Attribute("fill", "white") + "/>\n" +
@@ -145,8 +145,10 @@ class Drawing {
   std::string LegendText() const {
     std::string text;
     for (size_t i = 0; i < legend_.size(); ++i) {
-      const double x = kLeft + kLegendColumn * static_cast<double>(i % kLegendColumns);
-      const double y = kBottom + kBelow + kLegendRow * static_cast<double>(i / kLegendColumns) + 4;
+      const size_t row = i / kLegendColumns;
+      const size_t column = i % kLegendColumns;
+      const double x = kLeft + kLegendColumn * static_cast<double>(column);
+      const double y = kBottom + kBelow + kLegendRow * static_cast<double>(row) + 4;
       text += Dot(x, y - 4, Attribute("fill", Colour(legend_[i])), "") +
               Words(x + 10, y, "start", chart_.series[legend_[i]].name);
     }

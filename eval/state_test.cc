@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 class StateTest : public ::testing::Test {
  protected:
-  ~StateTest() override { fs::remove(path_); }
+  void TearDown() override { fs::remove(path_); }
 
   std::string Content() const {
     std::ifstream file(path_, std::ios::binary);

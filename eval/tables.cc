@@ -114,7 +114,7 @@ std::vector<std::string> Facts(const Report& report) {
   std::vector<std::string> facts = {
       report.date, report.model + " (" + report.model_description + "), K and V in " + report.cache_type,
       report.processor + ", " + Count(report.threads, "thread")};
-  for (const auto& [name, version] : report.versions) facts.push_back(name + " " + version);
+  for (const auto& [name, version] : report.versions) facts.push_back(std::string(name).append(" ").append(version));
   facts.push_back(Count(report.summary.windows, "window") + " of " + WithCommas(report.window) +
                   " tokens, spread over " + WithCommas(report.text_bytes) + " bytes of " + Count(report.files, "file") +
                   ", hash " + report.text_hash);

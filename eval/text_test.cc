@@ -14,8 +14,8 @@ namespace fs = std::filesystem;
 
 class TextTest : public ::testing::Test {
  protected:
-  TextTest() { fs::create_directories(folder_); }
-  ~TextTest() override { fs::remove_all(folder_); }
+  void SetUp() override { fs::create_directories(folder_); }
+  void TearDown() override { fs::remove_all(folder_); }
 
   std::string Write(const std::string& name, const std::string& content) {
     const fs::path path = folder_ / name;
