@@ -17,6 +17,7 @@ int RunBenchCompare(Arguments arguments);  // bench --compare, without that flag
 int RunBenchAttention(Arguments arguments);
 int RunCalibrate(Arguments arguments);
 int RunPerplexity(Arguments arguments);
+int RunEval(Arguments arguments);
 int RunQuantize(Arguments arguments);
 int RunConvert(Arguments arguments);
 

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "end_to_end/contestant.h"
-#include "end_to_end/progress.h"
+#include "end_to_end/cost.h"
 #include "end_to_end/state.h"
 #include "end_to_end/tokens.h"
 #include "plugin.h"
 #include "shared/interrupted.h"
+#include "shared/progress.h"
 #include "shared/stopwatch.h"
 
 namespace qwen_infer::end_to_end_bench {

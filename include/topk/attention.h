@@ -92,6 +92,9 @@ struct Statistics {
 
   void Add(const Statistics& other);
   double MeanMass() const { return mass_rows > 0 ? mass_sum / static_cast<double>(mass_rows) : 1.0; }
+  // What the mass guarantees: every number of a row's output differs from that of full attention, with the same
+  // temperature, by at most this times the largest |v| that the row sees. Of all rows if mass_rows == rows.
+  double DeviationBound() const { return 2 * (1 - mass_min); }
   // Attention state that dense attention would have kept per row and head, one f32 score a key.
   int64_t OperationsSaved() const { return keys_seen - keys_kept; }
   int64_t BytesSaved() const { return 4 * OperationsSaved(); }

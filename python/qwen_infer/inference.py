@@ -18,7 +18,10 @@ _LARGEST_SEED = (1 << 32) - 1
 _LARGEST_CONTEXT = 1 << 30
 _MOST_THREADS = 512
 _CACHE_TYPES = ("f32", "f16", "bf16", "q8_0")
-_COUNTS = ("calls", "fallback_calls", "rows", "keys_seen", "keys_kept", "mass_rows", "mean_mass", "min_mass", "seconds")
+_FIGURES = (
+    *("calls", "fallback_calls", "rows", "keys_seen", "keys_kept"),
+    *("mass_rows", "mean_mass", "min_mass", "deviation_bound", "seconds"),
+)
 
 Message = Mapping[str, str]
 Stop = str | Sequence[str] | None
@@ -290,7 +293,9 @@ class Qwen3Inference:
         total_memory_saved: scores that full attention would have kept and this one did not, over all rows (a query and
         head) and layers; avg_memory_saved_per_call; calls: attention operations; fallback_calls: those that were full
         attention; rows, full_rows, keys_seen, keys_kept, mass_rows, mean_mass and min_mass (of the kept keys; None if
-        not measured), seconds; layers: the same for each layer, with its number as "layer".
+        not measured), deviation_bound (a row's output differs from full attention by at most this times max|v|; None
+        unless the mass of every row was measured), seconds; layers: the same for each layer, with its number as
+        "layer".
         """
         report = json.loads(self._top_k_model().attention_statistics())
         stats = _figures(report["total"])
@@ -420,7 +425,7 @@ def _figures(sums: dict[str, Any]) -> dict[str, Any]:
     return {
         "total_memory_saved": saved,
         "avg_memory_saved_per_call": saved / calls if calls else 0.0,
-        **{name: sums[name] for name in _COUNTS},
+        **{name: sums[name] for name in _FIGURES},
         "full_rows": sums["dense_rows"],
     }
 

@@ -70,7 +70,7 @@ Context::Context(std::shared_ptr<Model> model, const ContextOptions& options,
   params.abort_callback = [](void* data) { return static_cast<Context*>(data)->IsInterrupted(); };
   params.abort_callback_data = this;
   ForgetErrors();
-  context_ = model_->impl().MakeContext(params);
+  context_ = model_->impl().MakeContext(params, options.full_attention);
   if (context_ == nullptr) {
     throw std::runtime_error(
         WithErrors("no room for a context of " + std::to_string(options.n_ctx) + " tokens" +
@@ -93,7 +93,7 @@ bool Context::Decode(Batch& batch) {
   interrupted_ = false;
   if (IsInterrupted()) return false;
   ForgetErrors();
-  TopKContexts* top_k = model_->impl().top_k.get();
+  TopKContexts* top_k = options_.full_attention ? nullptr : model_->impl().top_k.get();
   if (top_k != nullptr) top_k->ForgetError();
   const int32_t code = llama_decode(context_.get(), batch.View());
   llama_synchronize(context_.get());

@@ -22,6 +22,7 @@ struct ContextOptions {
   int32_t n_outputs = 1;   // those of them whose logits are wanted; each takes the memory of a row of the vocabulary
   CacheType cache_type = CacheType::kF16;
   int n_threads = 1;
+  bool full_attention = false;  // llama.cpp's own, though the model has top-k attention
 };
 
 // Tokens to compute, with where they belong.

@@ -101,13 +101,13 @@ Model::Impl::Impl(const ModelOptions& options) : path(options.path), flash_atten
   }
 }
 
-llama_context_ptr Model::Impl::MakeContext(llama_context_params params) const {
+llama_context_ptr Model::Impl::MakeContext(llama_context_params params, bool full_attention) const {
   params.flash_attn_type = flash_attention ? LLAMA_FLASH_ATTN_TYPE_ENABLED : LLAMA_FLASH_ATTN_TYPE_DISABLED;
   params.offload_kqv = false;
   params.op_offload = false;
   llama_context_ptr context;
   const auto make = [&] { context.reset(llama_init_from_model(llama_.get(), params)); };
-  if (top_k != nullptr) {
+  if (top_k != nullptr && !full_attention) {
     top_k->MakeContext(make);
   } else {
     MakeContextWithoutTopK(make);

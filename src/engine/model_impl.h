@@ -22,8 +22,8 @@ class Model::Impl {
   llama_model& llama() const { return *llama_; }
   const llama_vocab& vocab() const { return *llama_model_get_vocab(llama_.get()); }
 
-  // With this model's kind of attention. Null if llama.cpp makes none.
-  llama_context_ptr MakeContext(llama_context_params params) const;
+  // With this model's kind of attention, or llama.cpp's own. Null if llama.cpp makes none.
+  llama_context_ptr MakeContext(llama_context_params params, bool full_attention) const;
 
   // Throws std::invalid_argument if attention is llama.cpp's.
   TopKContexts& TopK() const;

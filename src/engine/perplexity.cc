@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/log_softmax.h"
 #include "engine/session_impl.h"
 #include "qwen_infer/engine.h"
 #include "topk/parallel.h"
@@ -14,13 +15,6 @@ namespace {
 
 // Each token's logits are half a megabyte with a vocabulary of 150,000.
 constexpr int32_t kTokensAtOnce = 256;
-
-double LogProbability(std::span<const float> logits, Token token) {
-  const float largest = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  return double{logits[static_cast<size_t>(token)]} - double{largest} - std::log(sum);
-}
 
 // Log probabilities of the tokens [first, last) of a text, given those from `begin` on.
 class Scorer {
@@ -61,7 +55,8 @@ class Scorer {
 
   void ScoreTarget(int64_t index) {
     Target& target = targets_[static_cast<size_t>(index)];
-    target.log_probability = LogProbability(context_.Logits(target.logits), target.token);
+    const std::span<const float> logits = context_.Logits(target.logits);
+    target.log_probability = LogSoftmax::Of(logits).LogProbability(logits[static_cast<size_t>(target.token)]);
   }
 
   Context& context_;

@@ -20,6 +20,7 @@ Json SumsJson(const LayerStatistics& statistics) {
           {"mass_rows", sums.mass_rows},
           {"mean_mass", mass_known ? Json(sums.MeanMass()) : Json(nullptr)},
           {"min_mass", mass_known ? Json(sums.mass_min) : Json(nullptr)},
+          {"deviation_bound", mass_known && sums.mass_rows == sums.rows ? Json(sums.DeviationBound()) : Json(nullptr)},
           {"operations_saved", sums.OperationsSaved()},
           {"score_bytes_saved", sums.BytesSaved()},
           {"seconds", sums.seconds}};

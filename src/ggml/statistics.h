@@ -34,9 +34,10 @@ LayerStatistics Total(std::span<const LayerStatistics> layers);
 
 // {"settings": "k=256,...", "mass_mode": "sampled", "total": {...}, "layers": [{"layer": 0, ...}, ...]}; each {...} has
 // calls, fallback_calls, rows, dense_rows, keys_seen, keys_kept, mass_rows, mean_mass, min_mass (over mass_rows; null
-// if that is 0), operations_saved, score_bytes_saved (4 for each score that a dense softmax would keep and this one did
-// not, summed over all rows: not memory that was free at any one time), seconds. "layer" is null for attention that
-// belongs to no known layer.
+// if that is 0), deviation_bound (topk::Statistics::DeviationBound; null unless the mass of every row was measured),
+// operations_saved, score_bytes_saved (4 for each score that a dense softmax would keep and this one did not, summed
+// over all rows: not memory that was free at any one time), seconds. "layer" is null for attention that belongs to no
+// known layer.
 nlohmann::ordered_json StatisticsJson(const Settings& settings, std::span<const LayerStatistics> layers);
 
 // One line for a log: "24 layers, 96 calls, 1344 rows (12 dense): kept 344064 of 1376256 keys (25.0 %), ...".

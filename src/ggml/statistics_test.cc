@@ -91,6 +91,8 @@ TEST(StatisticsJson, HoldsSettingsTotalAndLayers) {
   EXPECT_EQ(json["layers"][1]["layer"], 0);
   EXPECT_DOUBLE_EQ(json["layers"][1]["mean_mass"].get<double>(), 0.75);
   EXPECT_DOUBLE_EQ(json["layers"][1]["min_mass"].get<double>(), 0.7);
+  EXPECT_DOUBLE_EQ(json["layers"][1]["deviation_bound"].get<double>(), 2 * (1 - 0.7));
+  EXPECT_TRUE(json["total"]["deviation_bound"].is_null()) << "one of the rows was not measured";
 }
 
 TEST(StatisticsSummary, NamesTheFigures) {

@@ -1,0 +1,150 @@
+#include "options.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <limits>
+#include <set>
+
+#include "common.h"
+#include "flag_table.h"
+#include "flags.h"
+
+namespace qwen_infer::eval {
+
+namespace {
+
+constexpr int64_t kMaxWindows = 1 << 20;
+constexpr int64_t kMaxWindow = 1 << 24;
+constexpr int kMaxThreads = 512;
+
+// From far too few keys to as many as nothing is lost with: the curve of quality against budget.
+constexpr std::array<std::string_view, 4> kDefaultSettings = {"k=32", "k=64", "k=128", "k=256"};
+
+// What a setting starts from: the defaults of all programs, but rows are not left to full attention because that is
+// faster on this machine. Quality is to be the same everywhere.
+constexpr std::string_view kBase = "crossover=0";
+
+bool ReadCacheType(std::string_view text, std::string& out) {
+  out = text;
+  return text == "f32" || text == "f16" || text == "bf16" || text == "q8_0";
+}
+
+constexpr FlagRow<Options> kFlags[] = {
+    {"model", "PATH", "a file name", "", "GGUF file; also LLAMA_ARG_MODEL in the environment",
+     [](auto v, Options& o) { return ReadPath(v, o.model); }, "-m"},
+    {"file", "PATH", "a file or folder", "", "text to read; may be repeated",
+     [](auto v, Options& o) { return ReadPath(v, o.paths.emplace_back()); }, "-f"},
+    {"suffix", "LIST", "a list of endings like .py,.rst", "", "which files of folders; else all that are text",
+     [](auto v, Options& o) { return ReadList(v, ReadPath, o.suffixes); }},
+    {"setting", "SETTINGS", "settings like k=128,sinks=4", "",
+     "compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256",
+     [](auto v, Options& o) {
+       o.settings.push_back({.name = std::string(v), .settings = {}});
+       return !v.empty();
+     }},
+    {"windows", "N", "an integer from 1 to 1048576", "8", "windows, spread evenly over the text",
+     [](auto v, Options& o) { return ReadNumber<int64_t>(v, 1, kMaxWindows, o.windows); }},
+    {"window", "N", "an integer from 2 to 16777216", "4096", "tokens of a window",
+     [](auto v, Options& o) { return ReadNumber<int64_t>(v, 2, kMaxWindow, o.window); }, "-c"},
+    {"skip", "N", "half, or an integer from 0 to 16777214", "half",
+     "tokens at the start of a window that are read, and count only where figures are given by position",
+     [](auto v, Options& o) {
+       o.skip = -1;
+       return v == "half" || ReadNumber<int64_t>(v, 0, kMaxWindow - 2, o.skip);
+     }},
+    {"threads", "N", "an integer from 1 to 512, or cores", "cores", "threads",
+     [](auto v, Options& o) {
+       o.threads = std::clamp(static_cast<int>(common_cpu_get_num_math()), 1, kMaxThreads);
+       return v == "cores" || ReadNumber(v, 1, kMaxThreads, o.threads);
+     },
+     "-t"},
+    {"cache_type", "TYPE", "f32, f16, bf16 or q8_0", "f16", "type of K and V",
+     [](auto v, Options& o) { return ReadCacheType(v, o.cache_type); }, "-ct"},
+    {"seed", "N", "an integer from 0 to 18446744073709551615", "1", "of the bootstrap",
+     [](auto v, Options& o) { return ReadNumber<uint64_t>(v, 0, std::numeric_limits<uint64_t>::max(), o.seed); }},
+    {"output", "FOLDER", "a name", "qwen-infer-eval", "where the report goes, and what an interrupted run goes on from",
+     [](auto v, Options& o) { return ReadPath(v, o.output); }, "-o"},
+    {"restart", "", "", "", "begin anew, whatever run the folder has",
+     [](auto, Options& o) { return o.restart = true; }},
+    {"verbose", "", "", "", "print llama.cpp's log", [](auto, Options& o) { return o.verbose = true; }, "-v"},
+};
+
+constexpr FlagTable<Options> kTable{kFlags};
+
+// Without blanks and commas at the ends.
+std::string Trimmed(std::string_view text) {
+  constexpr std::string_view kTrimmed = " \t\r\n,";
+  const size_t begin = text.find_first_not_of(kTrimmed);
+  if (begin == std::string_view::npos) return "";
+  return std::string(text.substr(begin, text.find_last_not_of(kTrimmed) - begin + 1));
+}
+
+topk::Status ReadSettings(Options& options) {
+  if (options.settings.empty()) {
+    for (const std::string_view name : kDefaultSettings) {
+      options.settings.push_back({.name = std::string(name), .settings = {}});
+    }
+  }
+  std::set<std::string> names;
+  for (Setting& setting : options.settings) {
+    setting.name = Trimmed(setting.name);
+    topk::Status status = ParseSettings(kBase, setting.settings);
+    if (status.ok()) status = ParseSettings(setting.name, setting.settings);
+    if (!status.ok()) return topk::InvalidArgument("--setting " + setting.name + ": " + status.message());
+    if (!setting.settings.recordings.empty()) {
+      return topk::InvalidArgument("--setting " + setting.name + ": eval records nothing; leave record@N=FILE out");
+    }
+    if (!names.insert(setting.name).second) {
+      return topk::InvalidArgument("--setting " + setting.name + " is there twice: leave one out");
+    }
+  }
+  return {};
+}
+
+topk::Status CheckTogether(const Options& options) {
+  if (options.model.empty()) return topk::InvalidArgument("--model is missing: name a GGUF file");
+  if (options.paths.empty()) return topk::InvalidArgument("--file is missing: name a file or folder with text to read");
+  if (options.Scored().first >= options.window) {
+    return topk::InvalidArgument("--skip " + std::to_string(options.skip) + " leaves nothing of a window of " +
+                                 std::to_string(options.window) + " tokens: lower it, or raise --window");
+  }
+  return {};
+}
+
+}  // namespace
+
+Positions Options::Scored() const {
+  const int64_t skipped = skip < 0 ? window / 2 : skip;
+  return {std::max<int64_t>(skipped, 1), window};
+}
+
+topk::Status ParseOptions(std::span<const std::string_view> arguments, const char* environment, Options& options) {
+  for (const std::string_view argument : arguments) {
+    if (!IsTopKFlag(argument)) continue;
+    return topk::InvalidArgument(std::string(argument) +
+                                 ": eval compares any number of settings; write them as --setting k=128,sinks=4");
+  }
+  topk::Status status = kTable.Parse(arguments, options);
+  if (!status.ok()) return status;
+  if (options.model.empty() && environment != nullptr) options.model = environment;
+  if (status = CheckTogether(options); !status.ok()) return status;
+  return ReadSettings(options);
+}
+
+std::string FlagHelp() { return kTable.Help(); }
+
+std::string CommandOf(const Options& options) {
+  Options shown = options;
+  // Whose folder it is in is nobody's business; reports are published.
+  shown.text["model"] = std::filesystem::path(options.model).filename().string();
+  for (const char* name : {"file", "setting", "output", "restart", "verbose"}) shown.text.erase(name);
+  std::string command = kTable.Command("qwen-infer eval", shown);
+  for (const std::string& path : options.paths) command.append(" --file ").append(path);
+  if (options.text.contains("setting")) {
+    for (const Setting& setting : options.settings) command.append(" --setting ").append(setting.name);
+  }
+  return command;
+}
+
+}  // namespace qwen_infer::eval

@@ -1,0 +1,107 @@
+#include "run.h"
+
+#include <array>
+#include <charconv>
+#include <stdexcept>
+
+#include "engine/model_file.h"
+#include "engine/model_impl.h"
+#include "shared/progress.h"
+#include "shared/stopwatch.h"
+#include "window_reader.h"
+#include "windows.h"
+
+namespace qwen_infer::eval {
+
+namespace {
+
+// A long window says this often, in seconds, how far it is.
+constexpr double kSayEvery = 15;
+
+std::string Hexadecimal(uint64_t number) {
+  constexpr int kBase = 16;
+  std::array<char, 16> digits = {};
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number, kBase);
+  return {digits.data(), end};
+}
+
+// Says where a run is when a window begins, and now and then.
+class Narrator {
+ public:
+  Narrator(const Listener& listener, size_t n_window, double cost)
+      : listener_(listener), n_window_(n_window), progress_(cost) {}
+
+  void BeginWindow(size_t index) {
+    window_ = index;
+    Say("");
+  }
+
+  void Add(double cost, int64_t tokens) {
+    progress_.Add(cost);
+    if (watch_.Seconds() >= said_ + kSayEvery) Say(", " + std::to_string(tokens) + " tokens read");
+  }
+
+ private:
+  void Say(const std::string& where) {
+    said_ = watch_.Seconds();
+    const std::string left = progress_.Text(said_);
+    listener_.say("window " + std::to_string(window_ + 1) + " of " + std::to_string(n_window_) + where +
+                  (left.empty() ? "" : " (" + left + ")"));
+  }
+
+  const Listener& listener_;
+  size_t n_window_;
+  Progress progress_;
+  Stopwatch watch_;
+  size_t window_ = 0;
+  double said_ = 0;
+};
+
+}  // namespace
+
+topk::Status MakeCorpus(const Model& model, const Text& text, const Options& options, Corpus& out) {
+  if (options.window > model.trained_context_length()) {
+    return topk::InvalidArgument("--window " + std::to_string(options.window) + " is more than the " +
+                                 std::to_string(model.trained_context_length()) +
+                                 " tokens that the model was trained with");
+  }
+  const Tokenizer tokenize = [&model](std::string_view piece) {
+    return model.Tokenize(piece, /*add_special=*/true, /*parse_special=*/false);
+  };
+  topk::Status status = CutWindows(text.text, options.windows, options.window, tokenize, out.windows);
+  if (!status.ok()) return status;
+  Hash hash;
+  for (const std::vector<Token>& window : out.windows) hash.Add(window.data(), window.size() * sizeof(Token));
+  out.hash = Hexadecimal(hash.value());
+  return {};
+}
+
+RunIdentity IdentityOf(const Model& model, const Corpus& corpus, const Options& options, const std::string& versions) {
+  std::string settings;
+  for (const Setting& setting : options.settings) settings += FormatSettings(setting.settings) + "\n";
+  return {{"model", Hexadecimal(model.impl().fingerprint)},
+          {"text", corpus.hash},
+          {"windows", std::to_string(options.windows)},
+          {"window", std::to_string(options.window)},
+          {"settings", settings},
+          {"cache_type", options.cache_type},
+          {"versions", versions}};
+}
+
+void RunWindows(const std::shared_ptr<Model>& model, const Corpus& corpus, const Options& options,
+                const RunIdentity& identity, const std::string& state_path, const Listener& listener,
+                std::vector<WindowScores>& done) {
+  if (done.size() >= corpus.windows.size()) return;
+  WindowReader reader(model, options, listener.is_interrupted);
+  const size_t missing = corpus.windows.size() - done.size();
+  Narrator narrator(listener, corpus.windows.size(), reader.CostOfWindow() * static_cast<double>(missing));
+  while (done.size() < corpus.windows.size()) {
+    narrator.BeginWindow(done.size());
+    const std::vector<Token>& window = corpus.windows[done.size()];
+    done.push_back(reader.Read(window, [&](double cost, int64_t tokens) { narrator.Add(cost, tokens); }));
+    const topk::Status status = SaveState(state_path, identity, done);
+    if (!status.ok()) throw std::runtime_error(status.message());
+  }
+}
+
+}  // namespace qwen_infer::eval
