@@ -17,6 +17,7 @@ constexpr const char* kHead = R"(<!DOCTYPE html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 96rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; text-align: right; }
+td, tbody th { white-space: nowrap; }
 thead th { vertical-align: bottom; }
 li { overflow-wrap: anywhere; }
 tr :first-child { text-align: left; }
