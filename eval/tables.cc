@@ -24,6 +24,12 @@ std::string Change(const Estimate& change) {
   return Signed(change.mean, 2) + " (" + Signed(change.low, 2) + " to " + Signed(change.high, 2) + ")";
 }
 
+// The same for differences of divergences, "-0.210 (-0.300 to -0.120)".
+std::string Millinats(const Estimate& kl) {
+  constexpr double kMilli = 1000;
+  return Signed(kMilli * kl.mean, 3) + " (" + Signed(kMilli * kl.low, 3) + " to " + Signed(kMilli * kl.high, 3) + ")";
+}
+
 std::string Percent(double share, int digits) { return Fixed(kPercent * share, digits) + " %"; }
 
 // Three digits: KL divergences span many orders of magnitude.
@@ -101,10 +107,10 @@ Table PositionTable(const Report& report) {
 }
 
 Table DifferenceTable(const Report& report) {
-  Table table{.head = {"setting", "against", "change, % (95 %)"}, .rows = {}};
+  Table table{.head = {"setting", "against", "change, % (95 %)", "change of KL, 1/1000 (95 %)"}, .rows = {}};
   for (const Difference& difference : report.summary.differences) {
-    table.rows.push_back(
-        {report.ways[difference.way].name, report.ways[difference.against].name, Change(difference.change)});
+    table.rows.push_back({report.ways[difference.way].name, report.ways[difference.against].name,
+                          Change(difference.change), Millinats(difference.kl)});
   }
   return table;
 }

@@ -1,0 +1,62 @@
+#include "eval/tune/probes.h"
+
+#include <numeric>
+#include <stdexcept>
+#include <string>
+
+#include "topk/attention.h"
+
+namespace qwen_infer::tune {
+
+namespace {
+
+// Of texts that are written here, so that a mistake is ours.
+Settings Parsed(const std::string& text) {
+  Settings settings;
+  if (const topk::Status status = ParseSettings(text, settings); !status.ok()) throw std::logic_error(status.message());
+  return settings;
+}
+
+// More than any window has keys.
+const char* const kKeepAll = "k=1073741824,crossover=0,mass=off";
+
+}  // namespace
+
+Settings KeepAll() { return Parsed(kKeepAll); }
+
+std::vector<eval::Setting> Probes(int64_t n_layer) {
+  std::vector<eval::Setting> probes;
+  for (int64_t layer = 0; layer < n_layer; ++layer) {
+    const std::string at = "@" + std::to_string(layer) + "=";
+    for (const int64_t k : kProbedBudgets) {
+      const std::string name = "k" + at + std::to_string(k);
+      probes.push_back({.name = name, .settings = Parsed(std::string(kKeepAll) + "," + name + ",mass" + at + "exact")});
+    }
+  }
+  return probes;
+}
+
+std::vector<Curve> CurvesOf(std::span<const eval::WindowScores> windows, int64_t n_layer) {
+  std::vector<Curve> curves;
+  size_t way = eval::kFullAttention + 1;
+  for (int64_t layer = 0; layer < n_layer; ++layer) {
+    std::vector<CurvePoint> points;
+    for (const int64_t k : kProbedBudgets) {
+      double kl = 0;
+      size_t tokens = 0;
+      topk::Statistics attention;
+      for (const eval::WindowScores& window : windows) {
+        const eval::WayScores& scores = window.at(way);
+        kl = std::accumulate(scores.kl.begin(), scores.kl.end(), kl);
+        tokens += scores.kl.size();
+        attention.Add(scores.attention);
+      }
+      points.push_back({k, kl / static_cast<double>(tokens), attention.mass_rows > 0 ? attention.MeanMass() : 1});
+      ++way;
+    }
+    curves.emplace_back(std::move(points));
+  }
+  return curves;
+}
+
+}  // namespace qwen_infer::tune
