@@ -127,10 +127,9 @@ Status ApplyProfile(std::string_view path, Settings& settings) {
   Profile profile;
   if (Status status = ReadProfile(std::string(path), profile); !status.ok()) return status;
   Settings changed = settings;
-  const auto others = changed.overrides.begin() + static_cast<std::ptrdiff_t>(changed.profile_overrides);
-  const std::vector<LayerOverride> kept(others, changed.overrides.end());
+  std::vector<LayerOverride> others = std::move(changed.overrides);
+  std::erase_if(others, [](const LayerOverride& o) { return o.of_profile; });
   changed.overrides.clear();
-  changed.profile_overrides = 0;
   const auto [item, status] = ForEachItem(profile.settings, [&changed](std::string_view one) {
     // No file is to have others read or written.
     const bool has_file = NameOf(one) == kProfile || NameOf(one) == kRecord;
@@ -140,20 +139,11 @@ Status ApplyProfile(std::string_view path, Settings& settings) {
     return InvalidArgument("cannot use the profile " + std::string(path) + ": its setting " + Quoted(item) + ": " +
                            status.message());
   }
-  changed.profile_overrides = changed.overrides.size();
-  changed.overrides.insert(changed.overrides.end(), kept.begin(), kept.end());
+  for (LayerOverride& of_layer : changed.overrides) of_layer.of_profile = true;
+  changed.overrides.insert(changed.overrides.end(), others.begin(), others.end());
   changed.made_for = std::make_shared<const ProfiledModel>(std::move(profile.model));
   settings = std::move(changed);
   return {};
-}
-
-// Takes back what a profile says of this setting for single layers.
-void DropFromProfile(std::string_view name, Settings& settings) {
-  const auto begin = settings.overrides.begin();
-  const auto end = begin + static_cast<std::ptrdiff_t>(settings.profile_overrides);
-  const auto kept = std::remove_if(begin, end, [name](const LayerOverride& item) { return item.name == name; });
-  settings.profile_overrides = static_cast<size_t>(kept - begin);
-  settings.overrides.erase(kept, end);
 }
 
 void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options,
@@ -254,12 +244,12 @@ Status ParseSetting(std::string_view item, Settings& settings) {
     Status status = SetOption(name, value, settings.options, auto_crossover);
     if (status.ok()) {
       settings.auto_crossover = auto_crossover;
-      DropFromProfile(name, settings);
+      std::erase_if(settings.overrides, [name](const LayerOverride& o) { return o.of_profile && o.name == name; });
     }
     return status;
   }
 
-  LayerOverride layers{0, 0, std::string(name), std::string(value)};
+  LayerOverride layers{.name = std::string(name), .value = std::string(value)};
   if (Status status = ParseLayers(Trim(key.substr(at + 1)), layers); !status.ok()) return status;
   if (name == kRecord) return AddRecording(layers, settings);
   topk::TopKOptions scratch;

@@ -48,6 +48,7 @@ struct LayerOverride {
   int last = 0;
   std::string name;
   std::string value;
+  bool of_profile = false;  // then it gives way to a plain name
 };
 
 struct Settings {
@@ -63,8 +64,6 @@ struct Settings {
   int64_t record_keys = 1;
   // Applied in order. ParseSettings has checked that each of them parses.
   std::vector<LayerOverride> overrides;
-  // So many of them, the first ones, are of a profile, and give way to a plain name.
-  size_t profile_overrides = 0;
   // Whom the profile is for; null without one. Other models are to be refused.
   std::shared_ptr<const ProfiledModel> made_for;
 
