@@ -146,15 +146,15 @@ llama_context* llama_init_from_model(llama_model* model, llama_context_params pa
   return context;
 }
 
-void llama_perf_context_reset(llama_context* context) {
+void llama_perf_context_reset(llama_context* ctx) {
   static auto* const kOriginal = qwen_infer::Original<decltype(llama_perf_context_reset)>("llama_perf_context_reset");
-  kOriginal(context);
-  qwen_infer::TimingsReset(context);
+  kOriginal(ctx);
+  qwen_infer::TimingsReset(ctx);
 }
 
-void llama_free(llama_context* context) {
+void llama_free(llama_context* ctx) {
   static auto* const kOriginal = qwen_infer::Original<decltype(llama_free)>("llama_free");
-  qwen_infer::ContextFreed(context);
-  kOriginal(context);
+  qwen_infer::ContextFreed(ctx);
+  kOriginal(ctx);
 }
 }

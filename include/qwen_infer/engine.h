@@ -216,7 +216,7 @@ class Generation {
 
 class Session {
  public:
-  Session(std::shared_ptr<Model> model, const SessionOptions& options = {});
+  explicit Session(std::shared_ptr<Model> model, const SessionOptions& options = {});
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;

@@ -32,7 +32,7 @@ struct topk_layer_statistics {
 typedef int32_t (*topk_get_statistics_t)(struct topk_layer_statistics* layers, int32_t capacity);
 
 /* Starts all sums at zero again. */
-typedef void (*topk_reset_statistics_t)(void);
+typedef void (*topk_reset_statistics_t)(void); /* NOLINT(modernize-redundant-void-arg) */
 
 /* Replaces all settings by the defaults changed by `settings`, a string as in the environment variable TOPK_ATTENTION.
  * Returns 0; or 1 for a bad string, which changes nothing and leaves up to message_size bytes of explanation, ended by

@@ -1,8 +1,8 @@
-// Attention with int8 and int16 scans against the reference: exact, whatever the keys and queries are like.
-#include <cmath>
+// Attention with int8 and int16 scans against the reference: exact under every mask and option.
 #include <random>
 
 #include "topk/attention.h"
+#include "topk/attention_int8_for_test.h"
 #include "topk/testing/expect_attention.h"
 #include "topk/testing/random_input.h"
 
@@ -10,19 +10,12 @@ namespace topk {
 namespace {
 
 using testing::ExpectEqualsReference;
-using testing::kInf;
-using testing::kNan;
+using testing::Int8Shape;
+using testing::kQueriesForInt8;
 using testing::RandomProblem;
 using testing::Shape;
 
 class AttentionInt8Test : public testing::TargetTest {};
-
-// Problems whose rows suit an int8 scan: none measures its mass. Many queries share one scan; few of more than 2,048
-// keys split the keys.
-constexpr int64_t kQueriesForInt8[] = {40, 3};
-Shape Int8Shape(int64_t n_query, int64_t n_key, int64_t d) {
-  return {.n_query = n_query, .n_key = n_key, .n_head = 3, .n_head_kv = 1, .d_k = d, .d_v = 4};
-}
 
 TEST_F(AttentionInt8Test, RulesOutNoKeyOfTheSelection) {
   uint32_t seed = 200;
@@ -76,40 +69,6 @@ TEST_F(AttentionInt8Test, IsExactUnderMasksWithHoles) {
   }
 }
 
-TEST_F(AttentionInt8Test, IsExactOnHardKeys) {
-  const auto expect_equal = [&](const char* what, auto&& change) {
-    for (int64_t n_query : kQueriesForInt8) {
-      const Shape shape = Int8Shape(n_query, 3000, 64);
-      RandomProblem problem(shape, 300);
-      std::mt19937 random(301);
-      std::normal_distribution<float> gaussian;
-      for (int64_t j = 0; j < shape.n_key; ++j) {
-        for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, j, 0, i, change(j, i, gaussian(random)));
-      }
-      ExpectEqualsReference(problem.input, {.k = 50}, shape.Name() + " " + what);
-    }
-  };
-  expect_equal("huge biases", [](int64_t, int64_t i, float x) { return x + (i % 5 == 0 ? 3000.0F : 0.0F); });
-  expect_equal("outlier channels", [](int64_t, int64_t i, float x) { return i < 2 ? 200.0F * x : x; });
-  expect_equal("near ties", [](int64_t, int64_t i, float x) { return std::sin(static_cast<float>(i)) + 1e-7F * x; });
-  // Int8 cannot tell the keys of a cluster apart, int16 can (scan_choice_test.cc shows that it is taken).
-  expect_equal("two clusters", [](int64_t j, int64_t i, float x) {
-    const float centre = 100.0F * std::sin(static_cast<float>(i * i));
-    return x + (j % 3 == 0 ? centre : -centre);
-  });
-  expect_equal("one giant key", [](int64_t j, int64_t, float x) { return j == 1234 ? 1e6F * x : x; });
-  expect_equal("huge keys", [](int64_t, int64_t, float x) { return 1e20F * x; });
-  expect_equal("denormal keys", [](int64_t, int64_t, float x) { return 1e-40F * x; });
-  expect_equal("mostly zero keys", [](int64_t j, int64_t, float x) { return j % 30 == 0 ? x : 0.0F; });
-  expect_equal("keys that repeat", [](int64_t j, int64_t i, float) { return static_cast<float>((j % 11) * i % 7); });
-  // The first and last keys of each block, where a sample sees too much or nothing of what counts.
-  expect_equal("large at the start of blocks", [](int64_t j, int64_t, float x) { return j % 64 < 16 ? 5.0F * x : x; });
-  expect_equal("large at the end of blocks", [](int64_t j, int64_t, float x) { return j % 64 >= 48 ? 5.0F * x : x; });
-  expect_equal("growing keys", [](int64_t j, int64_t, float x) { return 0.01F * static_cast<float>(j) * x; });
-  expect_equal("one infinite key", [](int64_t j, int64_t, float x) { return j == 77 ? kInf : x; });
-  expect_equal("one NaN", [](int64_t j, int64_t i, float x) { return j == 77 && i == 5 ? kNan : x; });
-}
-
 // The last block of a task is cut off where the next one begins, here not at a multiple of 64 keys, and what stands for
 // the missing keys passes the threshold: most keys score below the middle of the range.
 TEST_F(AttentionInt8Test, TasksOfferNoKeyTwice) {
@@ -126,40 +85,6 @@ TEST_F(AttentionInt8Test, TasksOfferNoKeyTwice) {
     }
     for (int64_t head = 0; head < shape.n_head; ++head) problem.q.Set(0, 0, head, 0, 3.0F);
     ExpectEqualsReference(problem.input, {.k = 200, .sinks = has_mask ? 37 : 4}, has_mask ? "mask" : "sinks");
-  }
-}
-
-// Keys that nobody sees are quantised with the others.
-TEST_F(AttentionInt8Test, IsExactBesideHiddenKeysOfAnySize) {
-  for (int64_t n_query : kQueriesForInt8) {
-    Shape shape = Int8Shape(n_query, 2500, 32);
-    shape.mask = Shape::Mask::kCausal;
-    for (float hidden : {kNan, kInf, 3e38F, 1e20F, 1000.0F}) {
-      RandomProblem problem(shape, 500);
-      for (int64_t i = 0; i < shape.d_k; ++i) problem.k.Set(0, shape.n_key - 1, 0, i, hidden);
-      problem.input.n_query -= 1;  // the last one alone sees that key
-      problem.input.causal = false;
-      ExpectEqualsReference(problem.input, {.k = 30}, std::to_string(hidden) + " is hidden");
-    }
-  }
-}
-
-TEST_F(AttentionInt8Test, IsExactForHardQueries) {
-  const Shape shape = Int8Shape(40, 2500, 32);
-  RandomProblem problem(shape, 400);
-  for (int64_t i = 0; i < shape.d_k; ++i) {
-    problem.q.Set(0, 0, 0, i, 0.0F);
-    problem.q.Set(0, 1, 0, i, 1e-42F);
-    problem.q.Set(0, 2, 0, i, 1e25F);
-    problem.q.Set(0, 3, 0, i, i == 7 ? 1.0F : 0.0F);
-  }
-  problem.q.Set(0, 4, 0, 3, kInf);
-  problem.q.Set(0, 5, 0, 3, kNan);
-  for (int64_t n_query : {40, 6, 1}) {  // the first ones
-    problem.input.n_query = n_query;
-    ExpectEqualsReference(problem.input, {.k = 30}, "hard queries");
-    problem.input.scale = -problem.input.scale;
-    ExpectEqualsReference(problem.input, {.k = 30, .temperature = 0.3F}, "negative scale");
   }
 }
 

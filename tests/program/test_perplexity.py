@@ -24,30 +24,33 @@ WINDOWS = 2
 # (scans in f32 and int8, k = 255 and 256, the two dense paths of llama.cpp) differs by up to 0.09 % in these windows.
 TOLERANCES = {256: 0.004, 32: 0.08}
 
-Perplexity = Callable[..., float]
+Perplexities = Callable[..., list[float]]
 
 
 @pytest.fixture
-def perplexity(run: Run, model_path: Path, source_file: Path) -> Perplexity:
-    """Measures with the given flags."""
+def perplexities(run: Run, model_path: Path, source_file: Path) -> Perplexities:
+    """Measures with the given flags: the perplexity of the first window, of the first two, and so on."""
 
-    def measure(*flags: object) -> float:
+    def measure(windows: int, *flags: object) -> list[float]:
         result = run(
-            *("perplexity", "-m", model_path, "-f", source_file, "-c", WINDOW, "--chunks", WINDOWS, *flags),
+            *("perplexity", "-m", model_path, "-f", source_file, "-c", WINDOW, "--chunks", windows, *flags),
         )
         assert result.returncode == 0, result.stderr[-2000:]
-        found = re.search(r"Final estimate: PPL = ([0-9.]+)", result.stdout + result.stderr)
-        assert found, result.stdout[-2000:]
-        return float(found[1])
+        found = re.findall(r"\[(\d+)\]([0-9.]+),", result.stdout + result.stderr)
+        assert [int(window) for window, _ in found] == list(range(1, windows + 1)), result.stdout[-2000:]
+        return [float(perplexity) for _, perplexity in found]
 
     return measure
 
 
-def test_perplexity_stays_near_that_of_full_attention(perplexity: Perplexity) -> None:
-    dense = perplexity()
-    assert 1 < dense < 4  # source text, and a model that knows it
-    top_k = {k: perplexity("--use_top_k_attention", "--top_k_attention_k", k) for k in TOLERANCES}
-    for k, tolerance in TOLERANCES.items():
-        assert top_k[k] == pytest.approx(dense, rel=tolerance), f"k = {k}"
+def top_k_flags(k: int) -> tuple[object, ...]:
+    return ("--use_top_k_attention", "--top_k_attention_k", k)
+
+
+def test_perplexity_stays_near_that_of_full_attention(perplexities: Perplexities) -> None:
+    first, both = perplexities(WINDOWS)
+    assert 1 < both < 4  # source text, and a model that knows it
+    assert perplexities(WINDOWS, *top_k_flags(256))[-1] == pytest.approx(both, rel=TOLERANCES[256])
     # A budget this small is felt: else the flags did not reach the model.
-    assert top_k[32] > dense * 1.01
+    few = perplexities(1, *top_k_flags(32))[-1]
+    assert first * 1.01 < few == pytest.approx(first, rel=TOLERANCES[32])

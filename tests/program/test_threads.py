@@ -15,7 +15,7 @@ SECONDS = 120
 
 
 def lasting_threads(command: list[object]) -> int:
-    """The threads that the process has for most of its time: those of a pool, not one that a library starts and ends."""
+    """The threads that the process has for most of its time: a pool, not one that a library starts and ends."""
     process = subprocess.Popen(
         list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
