@@ -82,12 +82,18 @@ int Tune(tune::Options& options, const eval::Text& text, const InterruptFlag& in
   if (!status.ok()) throw std::runtime_error(status.message());
   const std::string fixed = "k=" + std::to_string(tune::FixedBudget(budgets));
   profile.settings = tune::SettingsOf(budgets, tune::FixedBudget(budgets));
+  std::vector<tune::Tried> tried;
+  if (options.aim == tune::Aim::kBudget) {
+    tried = TryCandidates(model, corpora.calibration, tune::Candidates(tune::FixedBudget(budgets), profile.settings),
+                          options, VersionsText(), listener);
+    profile.settings = tune::Best(tried).settings;
+  }
   std::cerr << "the profile: " << profile.settings << "\n";
   options.settings = {tune::SettingFor(fixed, fixed), tune::SettingFor("profile", profile.settings)};
   const std::vector<eval::WindowScores> windows = Compare(model, corpora.held_out, options, VersionsText(), listener);
   const eval::Report report = ReportOf(*model, options, CommandOf(options), text, corpora.held_out, windows);
-  status =
-      WriteFileAtomically(options.profile, FormatProfile(profile, Notes(AimText(options), curves, budgets, report)));
+  status = WriteFileAtomically(options.profile,
+                               FormatProfile(profile, Notes(AimText(options), curves, budgets, tried, report)));
   if (!status.ok()) throw std::runtime_error(status.message());
   std::cout << Markdown(report) << "\n" << tune::Verdict(report) << "\n" << std::flush;
   std::cerr << options.profile << "\n";

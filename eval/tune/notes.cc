@@ -36,8 +36,17 @@ Json LayersJson(std::span<const Curve> curves, const Budgets& budgets) {
     measured.push_back({{"layer", layer}, {"k", budgets.at(layer)}, {"at", std::move(points)}});
   }
   const Budgets fixed(budgets.size(), FixedBudget(budgets));
-  return {{"expected_kl", {{"fixed", ExpectedKl(curves, fixed)}, {"tuned", ExpectedKl(curves, budgets)}}},
+  return {{"expected_kl", {{"fixed", ExpectedKl(curves, fixed)}, {"layers", ExpectedKl(curves, budgets)}}},
+          {"mean_k", MeanOf(budgets)},
           {"measured", std::move(measured)}};
+}
+
+Json TriedJson(std::span<const Tried> tried) {
+  Json json = Json::array();
+  for (const Tried& one : tried) {
+    json.push_back({{"settings", one.settings}, {"kl", one.kl}, {"keys_per_row", one.keys_per_row}});
+  }
+  return json;
 }
 
 // The report has two settings, and so one pair.
@@ -51,12 +60,11 @@ std::string Judged(const eval::Estimate& change) {
 
 }  // namespace
 
-Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets& budgets,
+Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets& budgets, std::span<const Tried> tried,
            const eval::Report& held_out) {
   const eval::Positions scored = held_out.summary.ways.front().scored.positions;
   const eval::Difference& difference = TunedAgainstFixed(held_out);
   return {{"aim", aim},
-          {"mean_budget", MeanOf(budgets)},
           {"command", held_out.command},
           {"date", held_out.date},
           {"versions", held_out.versions},
@@ -72,6 +80,7 @@ Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets&
             {"tuned", WayJson(held_out, kTunedWay)},
             {"tuned_against_fixed",
              {{"change_percent", EstimateJson(difference.change)}, {"kl", EstimateJson(difference.kl)}}}}},
+          {"tried", TriedJson(tried)},
           {"layers", LayersJson(curves, budgets)}};
 }
 

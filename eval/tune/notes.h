@@ -8,6 +8,7 @@
 
 #include "eval/report.h"
 #include "eval/tune/allocation.h"
+#include "eval/tune/candidates.h"
 #include "eval/tune/curve.h"
 
 namespace qwen_infer::tune {
@@ -17,15 +18,17 @@ inline constexpr size_t kFixedWay = 1;
 inline constexpr size_t kTunedWay = 2;
 
 // The members of the profile that readers pass over:
-//   {"aim": "--budget 128", "mean_budget": 127.8, "command", "date", "versions", "processor",
-//    "layers": {"expected_kl": {"fixed", "tuned"}, "measured": [{"layer", "k", "at": [{"k", "kl", "mass"}, ...]},
+//   {"aim": "--budget 128", "command", "date", "versions", "processor",
+//    "tried": [{"settings", "kl", "keys_per_row"}, ...]: on the calibration windows; empty without a choice,
+//    "layers": {"expected_kl": {"fixed", "layers"}, "mean_k", "measured": [{"layer", "k", "at": [{"k", "kl", "mass"},
+//    ...]},
 //    ...]}, "held_out": {"text_hash", "windows", "window", "first", "last": positions that count, "full", "fixed",
 //    "tuned":
 //      {"settings", "perplexity", "change_percent": ESTIMATE, "kl": ESTIMATE, "kept_share"},
 //      "tuned_against_fixed": {"change_percent": ESTIMATE, "kl": ESTIMATE}}}
 // where ESTIMATE is as in eval/report.h.
 nlohmann::ordered_json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets& budgets,
-                             const eval::Report& held_out);
+                             std::span<const Tried> tried, const eval::Report& held_out);
 
 // A sentence about whether the profile is better than the fixed budget: only if the interval excludes that it is not.
 std::string Verdict(const eval::Report& held_out);

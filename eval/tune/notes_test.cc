@@ -32,9 +32,11 @@ eval::Report ReportWith(float nll, float kl) {
 TEST(TuneNotesTest, HoldWhatWasMeasuredAndTheComparison) {
   const std::vector<Curve> curves = {Curve({{16, 0.4, 0.5}, {256, 0.1, 0.7}}),
                                      Curve({{16, 0.2, 0.6}, {256, 0.1, 0.7}})};
-  const nlohmann::ordered_json notes = Notes("--budget 128", curves, {240, 16}, ReportWith(1.01F, 0.001F));
+  const std::vector<Tried> tried = {{"k=128", 0.002, 128}, {"k=32,min_mass=0.9", 0.001, 120}};
+  const nlohmann::ordered_json notes = Notes("--budget 128", curves, {240, 16}, tried, ReportWith(1.01F, 0.001F));
   EXPECT_EQ(notes["aim"], "--budget 128");
-  EXPECT_EQ(notes["mean_budget"], 128);
+  EXPECT_EQ(notes["layers"]["mean_k"], 128);
+  EXPECT_EQ(notes["tried"][1]["keys_per_row"], 120);
   EXPECT_EQ(notes["command"], "qwen-infer tune");
   EXPECT_EQ(notes["layers"]["measured"][1]["k"], 16);
   EXPECT_EQ(notes["layers"]["measured"][0]["at"][1]["mass"], 0.7);

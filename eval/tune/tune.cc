@@ -41,6 +41,27 @@ topk::Status OutOfReach(const topk::Status& status, const std::string& remedy) {
   return status.ok() ? status : topk::InvalidArgument("the aim is out of reach: " + status.message() + "; " + remedy);
 }
 
+// The scores of the ends of the windows with each setting (ProbeReader).
+std::vector<eval::WindowScores> ReadEnds(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
+                                         const Options& options, std::vector<eval::Setting> settings,
+                                         const std::string& versions, const eval::Listener& listener) {
+  eval::Options probing = options;
+  probing.settings = std::move(settings);
+  eval::RunIdentity identity = IdentityOf(*model, corpus, probing, versions);
+  identity["windows"] = std::to_string(options.calibration_windows);
+  identity["probe"] = std::to_string(options.probe);
+  const std::string path = StatePath(options, "calibration", identity);
+  std::vector<eval::WindowScores> windows;
+  ThrowUnless(LoadState(path, identity, windows));
+  if (windows.size() >= corpus.windows.size()) return windows;
+  ProbeReader reader(model, probing, probing.settings, options.probe, listener.is_interrupted);
+  const eval::Reading reading = {
+      .cost_of_window = reader.CostOfWindow(),
+      .read = [&reader](auto window, const auto& on_read) { return reader.Read(window, on_read); }};
+  RunWindows(reading, corpus, identity, path, listener, windows);
+  return windows;
+}
+
 }  // namespace
 
 topk::Status MakeCorpora(const Model& model, const eval::Text& text, const Options& options, Corpora& out) {
@@ -84,22 +105,16 @@ ProfiledModel Profiled(const std::shared_ptr<Model>& model, const Options& optio
 
 std::vector<Curve> MeasureLayers(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
                                  const Options& options, const std::string& versions, const eval::Listener& listener) {
-  eval::Options probing = options;
-  probing.settings = Probes(model->n_layer());
-  eval::RunIdentity identity = IdentityOf(*model, corpus, probing, versions);
-  identity["windows"] = std::to_string(options.calibration_windows);
-  identity["probe"] = std::to_string(options.probe);
-  const std::string path = StatePath(options, "layers", identity);
-  std::vector<eval::WindowScores> windows;
-  ThrowUnless(LoadState(path, identity, windows));
-  if (windows.size() < corpus.windows.size()) {
-    ProbeReader reader(model, probing, probing.settings, options.probe, listener.is_interrupted);
-    const eval::Reading reading = {
-        .cost_of_window = reader.CostOfWindow(),
-        .read = [&reader](auto window, const auto& on_read) { return reader.Read(window, on_read); }};
-    RunWindows(reading, corpus, identity, path, Labelled(listener, "measuring the layers"), windows);
-  }
-  return CurvesOf(windows, model->n_layer());
+  return CurvesOf(
+      ReadEnds(model, corpus, options, Probes(model->n_layer()), versions, Labelled(listener, "measuring the layers")),
+      model->n_layer());
+}
+
+std::vector<Tried> TryCandidates(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
+                                 const std::vector<eval::Setting>& candidates, const Options& options,
+                                 const std::string& versions, const eval::Listener& listener) {
+  return TriedOf(candidates, ReadEnds(model, corpus, options, candidates, versions,
+                                      Labelled(listener, "trying ways to spend the budget")));
 }
 
 std::vector<eval::WindowScores> Compare(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
@@ -126,11 +141,5 @@ topk::Status Allocate(std::span<const Curve> curves, const Options& options, Bud
 }
 
 int64_t FixedBudget(const Budgets& budgets) { return std::max<int64_t>(1, std::llround(MeanOf(budgets))); }
-
-eval::Setting SettingFor(const std::string& name, const std::string& text) {
-  eval::Setting setting{.name = name};
-  ThrowUnless(ParseSettings("crossover=0," + text, setting.settings));
-  return setting;
-}
 
 }  // namespace qwen_infer::tune

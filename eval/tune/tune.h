@@ -12,6 +12,7 @@
 #include "eval/run.h"
 #include "eval/text.h"
 #include "eval/tune/allocation.h"
+#include "eval/tune/candidates.h"
 #include "eval/tune/curve.h"
 #include "eval/tune/options.h"
 #include "eval/window_scores.h"
@@ -33,10 +34,13 @@ topk::Status MakeCorpora(const Model& model, const eval::Text& text, const Optio
 // attention that top-k attention could take the place of.
 ProfiledModel Profiled(const std::shared_ptr<Model>& model, const Options& options);
 
-// `options.settings` are those that Compare compares. Both keep what they have measured in the folder options.output
-// and go on from there; versions: of the software. Throw as eval::RunWindows.
+// `options.settings` are those that Compare compares. All three keep what they have measured in the folder
+// options.output and go on from there; versions: of the software. Throw as eval::RunWindows.
 std::vector<Curve> MeasureLayers(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
                                  const Options& options, const std::string& versions, const eval::Listener& listener);
+std::vector<Tried> TryCandidates(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
+                                 const std::vector<eval::Setting>& candidates, const Options& options,
+                                 const std::string& versions, const eval::Listener& listener);
 std::vector<eval::WindowScores> Compare(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
                                         const Options& options, const std::string& versions,
                                         const eval::Listener& listener);
@@ -46,9 +50,6 @@ topk::Status Allocate(std::span<const Curve> curves, const Options& options, Bud
 
 // The fixed budget that the profile is to beat: the mean, at least 1.
 int64_t FixedBudget(const Budgets& budgets);
-
-// As those of eval: no row is left to full attention because that is faster on this machine.
-eval::Setting SettingFor(const std::string& name, const std::string& text);
 
 }  // namespace qwen_infer::tune
 

@@ -36,7 +36,7 @@ def test_a_profile_is_made_used_and_refused_for_another_model(
     budgets = [layer["k"] for layer in profile["layers"]["measured"]]
     assert len(budgets) == 24
     assert len(set(budgets)) > 1
-    assert 19 < sum(budgets) / 24 == profile["mean_budget"] <= 20
+    assert 19 < sum(budgets) / 24 == profile["layers"]["mean_k"] <= 20
     assert all(point["mass"] < 1 + 1e-6 for layer in profile["layers"]["measured"] for point in layer["at"])
     # Fewer keys are felt more, in the layers and in the whole.
     kl = {point["k"]: point["kl"] for point in profile["layers"]["measured"][0]["at"]}
