@@ -40,11 +40,12 @@ void PrintHelp() {
          "  qwen-infer tune -m model.gguf -f /usr/lib/python3.11 --suffix .py --budget 128 -o model.profile.json\n"
          "  qwen-infer complete -m model.gguf --use_top_k_attention --top_k_attention_profile model.profile.json ...\n"
          "\n"
-         "Three steps: windows of the text are read with few keys in one layer at a time, and how far the\n"
-         "predictions are then from those of full attention tells what the layer needs; the budgets are found that\n"
-         "are expected to serve the aim best; other windows of the text are read with full attention, with the\n"
-         "profile, and with the same number of keys in every layer. The figures of the last step are on stdout and,\n"
-         "with all others, in the profile: it says whether it is any better than a fixed k.\n"
+         "Windows of the text are read with few keys in one layer at a time, and how far the predictions are then\n"
+         "from those of full attention tells what the layer needs. The budgets are found that are expected to serve\n"
+         "the aim best; for --budget they are compared with mass targets, which give every row what it needs and keep\n"
+         "as many keys on average, but take time. At last other windows of the text are read with full attention, the\n"
+         "profile, and the same k in every layer. These figures are on stdout and, with all others, in the profile:\n"
+         "it says whether it is any better than a fixed k.\n"
          "\n"
          "The folder of --work keeps what was measured: after Ctrl-C, the same command goes on from there, and\n"
          "another aim for the same windows has its layers measured already. It may be deleted.\n"
@@ -83,7 +84,7 @@ int Tune(tune::Options& options, const eval::Text& text, const InterruptFlag& in
   const std::string fixed = "k=" + std::to_string(tune::FixedBudget(budgets));
   profile.settings = tune::SettingsOf(budgets, tune::FixedBudget(budgets));
   std::vector<tune::Tried> tried;
-  if (options.aim == tune::Aim::kBudget) {
+  if (options.aim == tune::Aim::kBudget && !options.layers_only) {
     tried = TryCandidates(model, corpora.calibration, tune::Candidates(tune::FixedBudget(budgets), profile.settings),
                           options, VersionsText(), listener);
     profile.settings = tune::Best(tried).settings;

@@ -24,8 +24,9 @@ struct Options : eval::Options {
   Aim aim = Aim::kBudget;
   double value = 0;  // of the aim
   int64_t calibration_windows = 0;
-  int64_t probe = 0;    // tokens at the end of a calibration window that are scored
-  std::string profile;  // file to write
+  int64_t probe = 0;         // tokens at the end of a calibration window that are scored
+  bool layers_only = false;  // of kBudget: no mass targets
+  std::string profile;       // file to write
 };
 
 // As eval::ParseOptions.

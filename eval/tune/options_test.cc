@@ -26,6 +26,8 @@ TEST(TuneOptionsTest, ReadsEachAim) {
   const Options budget = Parsed({"-m", "a", "-f", "t", "-o", "p", "--budget", "128"});
   EXPECT_EQ(budget.aim, Aim::kBudget);
   EXPECT_EQ(budget.value, 128);
+  EXPECT_FALSE(budget.layers_only);
+  EXPECT_TRUE(Parsed({"-m", "a", "-f", "t", "-o", "p", "--budget", "128", "--layers_only"}).layers_only);
   EXPECT_EQ(budget.window, 4096);
   EXPECT_EQ(budget.Scored(), (eval::Positions{2048, 4096}));
   const Options mass = Parsed({"-m", "a", "-f", "t", "-o", "p", "--min-mass=0.9"});

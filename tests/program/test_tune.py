@@ -27,7 +27,7 @@ def test_a_profile_is_made_used_and_refused_for_another_model(
     run: Run, model_path: Path, source_file: Path, tmp_path: Path
 ) -> None:
     command = ("tune", "-m", model_path, "-f", source_file, *SMALL)
-    result = run(*command, "--budget", 20, "-o", "p.json")
+    result = run(*command, "--budget", 20, "--layers_only", "-o", "p.json")
     assert result.returncode == 0, result.stderr
     assert "| profile | k=20 |" in result.stdout
     assert "Against k=20, on text that it was not made from, the profile is " in result.stdout
@@ -43,10 +43,15 @@ def test_a_profile_is_made_used_and_refused_for_another_model(
     assert kl[16] > 1e-5 > kl[64]
     assert profile["held_out"]["fixed"]["kl"]["mean"] > 0
 
-    # The layers need not be measured again for another aim.
-    again = run(*command, "--min_mass", 0.8, "-o", "q.json")
+    # The layers need not be measured again. Of what keeps no more than the fixed budget the best is taken.
+    again = run(*command, "--budget", 20, "-o", "q.json")
     assert again.returncode == 0, again.stderr
     assert "measuring the layers" not in again.stderr
+    chosen = json.loads((tmp_path / "q.json").read_text(encoding="utf-8"))
+    fixed, *others = chosen["tried"]
+    assert fixed["settings"] == "k=20"
+    allowed = [way for way in others if way["keys_per_row"] <= fixed["keys_per_row"]]
+    assert chosen["settings"] == min(allowed, key=lambda way: way["kl"])["settings"]
 
     # Its settings reach every layer, and a flag wins over them.
     use = ("perplexity", "-m", model_path, "-f", source_file, "-c", 64, "--chunks", 1, "--use_top_k_attention")

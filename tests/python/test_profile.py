@@ -46,7 +46,7 @@ def test_is_refused_where_there_are_no_layers_of_a_model(tmp_path: Path) -> None
     [
         (b"", "is not valid JSON: is it complete?"),
         (b'{"format": "qwen-infer pro', "is not valid JSON: is it complete?"),
-        (b"[" * 100_000, "is not valid JSON: is it complete?"),
+        pytest.param(b"[" * 100_000, "is not valid JSON: is it complete?", id="deep"),
         (b"\xff\xfe", "is not valid JSON: is it complete?"),
         (b"[]", "is no profile"),
         (b'{"format": "other"}', "is no profile"),
@@ -54,7 +54,7 @@ def test_is_refused_where_there_are_no_layers_of_a_model(tmp_path: Path) -> None
         (b'{"format": "qwen-infer profile 1"}', "has no text in 'model.name'"),
         (b'{"format": "qwen-infer profile 1", "model": {"name": "a"}, "settings": 3}', "has no text in 'settings'"),
         (b'{"format": "qwen-infer profile 1", "model": {"name": "a"}, "settings": "k=x"}', "has k=x, which is no num"),
-        (b" " * ((1 << 22) + 1), "has more than 4194304 bytes"),
+        pytest.param(b" " * ((1 << 22) + 1), "has more than 4194304 bytes", id="huge"),
     ],
 )
 def test_a_file_that_is_none_is_named_with_the_reason(tmp_path: Path, content: bytes, words: str) -> None:
