@@ -76,7 +76,7 @@ eval::WindowScores ProbeReader::Read(std::span<const Token> window,
     full_logits_.insert(full_logits_.end(), row.begin(), row.end());
   std::vector<std::span<const float>> kept;
   const size_t n_vocab = full_logits_.size() / probed_;
-  for (size_t i = 0; i < probed_; ++i) kept.push_back(std::span(full_logits_).subspan(i * n_vocab, n_vocab));
+  for (size_t i = 0; i < probed_; ++i) kept.emplace_back(full_logits_.data() + i * n_vocab, n_vocab);
   scorer_.ScoreFull(kept, next, full);
   on_read(CostOf(start, end), static_cast<int64_t>(end));
 

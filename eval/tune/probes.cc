@@ -30,7 +30,9 @@ std::vector<eval::Setting> Probes(int64_t n_layer) {
     const std::string at = "@" + std::to_string(layer) + "=";
     for (const int64_t k : kProbedBudgets) {
       const std::string name = "k" + at + std::to_string(k);
-      probes.push_back({.name = name, .settings = Parsed(std::string(kKeepAll) + "," + name + ",mass" + at + "exact")});
+      std::string text = kKeepAll;
+      text.append(",").append(name).append(",mass").append(at).append("exact");
+      probes.push_back({.name = name, .settings = Parsed(text)});
     }
   }
   return probes;

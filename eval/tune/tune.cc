@@ -22,8 +22,11 @@ namespace {
 std::string StatePath(const Options& options, const char* step, const eval::RunIdentity& identity) {
   Hash hash;
   for (const auto& [name, value] : identity) {
-    const std::string item = name + "=" + value + "\n";
-    hash.Add(item.data(), item.size());
+    for (const std::string& part : {name, value}) {
+      const size_t size = part.size();
+      hash.Add(&size, sizeof(size));  // so that no two lists of parts run into the same bytes
+      hash.Add(part.data(), size);
+    }
   }
   return (std::filesystem::path(options.output) / (std::string(step) + "-" + eval::Hexadecimal(hash.value()))).string();
 }
@@ -45,7 +48,7 @@ topk::Status OutOfReach(const topk::Status& status, const std::string& remedy) {
 std::vector<eval::WindowScores> ReadEnds(const std::shared_ptr<Model>& model, const eval::Corpus& corpus,
                                          const Options& options, std::vector<eval::Setting> settings,
                                          const std::string& versions, const eval::Listener& listener) {
-  eval::Options probing = options;
+  eval::Options probing = static_cast<const eval::Options&>(options);
   probing.settings = std::move(settings);
   eval::RunIdentity identity = IdentityOf(*model, corpus, probing, versions);
   identity["windows"] = std::to_string(options.calibration_windows);
@@ -65,7 +68,7 @@ std::vector<eval::WindowScores> ReadEnds(const std::shared_ptr<Model>& model, co
 }  // namespace
 
 topk::Status MakeCorpora(const Model& model, const eval::Text& text, const Options& options, Corpora& out) {
-  eval::Options all = options;
+  eval::Options all = static_cast<const eval::Options&>(options);
   all.windows = options.windows + options.calibration_windows;
   eval::Corpus corpus;
   if (topk::Status status = MakeCorpus(model, text, all, corpus); !status.ok()) return status;
