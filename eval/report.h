@@ -51,7 +51,8 @@ std::string Markdown(const Report& report);
 //   ESTIMATE  {"mean", "low", "high"}: of the 95 % interval
 std::string Json(const Report& report);
 
-// A line for each way and range of positions, "scored" first.
+// A line for each way and range of positions, "scored" first; that one has what the way keeps, over all positions, and
+// its speed. Differences between settings are not in it.
 std::string Csv(const Report& report);
 
 // SVG: the change of perplexity against the share of keys that is kept, and against the position.

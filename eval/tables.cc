@@ -21,6 +21,7 @@ std::string Signed(double x, int digits) {
 
 // "+0.65 (+0.40 to +0.90)".
 std::string Change(const Estimate& change) {
+  if (!change.HasInterval()) return Signed(change.mean, 2) + " (no interval)";
   return Signed(change.mean, 2) + " (" + Signed(change.low, 2) + " to " + Signed(change.high, 2) + ")";
 }
 
@@ -123,7 +124,7 @@ std::vector<std::string> Facts(const Report& report) {
   for (const auto& [name, version] : report.versions) facts.push_back(std::string(name).append(" ").append(version));
   facts.push_back(Count(report.summary.windows, "window") + " of " + WithCommas(report.window) +
                   " tokens, spread over " + WithCommas(report.text_bytes) + " bytes of " + Count(report.files, "file") +
-                  ", hash " + report.text_hash);
+                  "; hash of the tokens read: " + report.text_hash);
   facts.push_back(Count(scored.tokens, "token") + " scored, those with " + NameOf(scored.positions) + " before them");
   return facts;
 }
@@ -133,7 +134,7 @@ std::vector<std::string> Legend(const Report& report) {
       "change: of the perplexity against full attention, on the same tokens; in brackets the 95 % interval of a "
       "bootstrap over blocks of " +
           std::to_string(kBlockTokens) + " tokens, " + WithCommas(kResamples) + " times, seed " +
-          std::to_string(report.seed),
+          std::to_string(report.seed) + "; of a single block there is none",
       "KL: divergence of the prediction from that of full attention, in nats: mean, and what 99 of 100 tokens do not "
       "exceed; same best token: both find the same one the most likely",
       "kept: share of the visible keys, over all rows (query and head) and positions; mass: share of the full softmax "

@@ -53,7 +53,7 @@ WindowScores WindowReader::Read(std::span<const Token> window,
     for (size_t way = 0; way < contexts_.size(); ++way) {
       ReadChunk(way, window, at, end, scores[way]);
       ScoreChunk(way, window, at, end, scores[way]);
-      on_read(CostOf(way, end - at, at), static_cast<int64_t>(at));
+      on_read(CostOf(way, end - at, at), static_cast<int64_t>(end));
     }
     at = end;
   }

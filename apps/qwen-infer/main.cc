@@ -101,5 +101,6 @@ int Main(std::vector<std::string_view> arguments) {
 }  // namespace qwen_infer
 
 int main(int argc, char** argv) {
-  return qwen_infer::Main(std::vector<std::string_view>(argv + std::min(argc, 1), argv + argc));
+  const int code = qwen_infer::Main(std::vector<std::string_view>(argv + std::min(argc, 1), argv + argc));
+  return qwen_infer::WithOutput(code);
 }

@@ -124,9 +124,18 @@ void SayWhyItFailed() {
   }
 }
 
+int WithOutput(int code) {
+  std::cout.flush();
+  const bool is_written = std::cout.good() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (is_written || code != kExitSuccess) return code;
+  PrintError("the output could not be written: is the disk full?");
+  return kExitFailure;
+}
+
 void EndNow(int code) {
   FlushLog();
   if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
+  code = WithOutput(code);
   std::fflush(nullptr);
   std::_Exit(code);
 }

@@ -168,7 +168,7 @@ enum class FinishReason {
 std::string_view NameOf(FinishReason reason);  // "end_of_text", "stop", "length", "context_full", "cancelled"
 
 struct GenerationStatistics {
-  int64_t prompt_tokens = 0;
+  int64_t prompt_tokens = 0;  // of the prompt, as far as it was read
   int64_t cached_tokens = 0;  // those of the prompt that were in the session already
   double prompt_seconds = 0;  // spent on the others
   int64_t generated_tokens = 0;
