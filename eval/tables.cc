@@ -19,16 +19,18 @@ std::string Signed(double x, int digits) {
   return text.starts_with('-') ? text : "+" + text;
 }
 
-// "+0.65 (+0.40 to +0.90)".
-std::string Change(const Estimate& change) {
-  if (!change.HasInterval()) return Signed(change.mean, 2) + " (no interval)";
-  return Signed(change.mean, 2) + " (" + Signed(change.low, 2) + " to " + Signed(change.high, 2) + ")";
+// "+0.65 (+0.40 to +0.90)", in units of which `scale` make one.
+std::string WithInterval(const Estimate& estimate, double scale, int digits) {
+  const auto number = [&](double x) { return Signed(scale * x, digits); };
+  if (!estimate.HasInterval()) return number(estimate.mean) + " (no interval)";
+  return number(estimate.mean) + " (" + number(estimate.low) + " to " + number(estimate.high) + ")";
 }
 
-// The same for differences of divergences, "-0.210 (-0.300 to -0.120)".
+std::string Change(const Estimate& change) { return WithInterval(change, 1, 2); }
+
 std::string Millinats(const Estimate& kl) {
   constexpr double kMilli = 1000;
-  return Signed(kMilli * kl.mean, 3) + " (" + Signed(kMilli * kl.low, 3) + " to " + Signed(kMilli * kl.high, 3) + ")";
+  return WithInterval(kl, kMilli, 3);
 }
 
 std::string Percent(double share, int digits) { return Fixed(kPercent * share, digits) + " %"; }
