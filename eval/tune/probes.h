@@ -25,7 +25,8 @@ Settings KeepAll();
 // measured in every row, that of the others not at all.
 std::vector<eval::Setting> Probes(int64_t n_layer);
 
-// Of the probes, which follow on full attention in each window's scores, over all tokens of all windows.
+// Of the probes, which follow on full attention in each window's scores, over all tokens of all windows, without what
+// rounding alone makes of any change.
 std::vector<Curve> CurvesOf(std::span<const eval::WindowScores> windows, int64_t n_layer);
 
 }  // namespace qwen_infer::tune
