@@ -43,7 +43,8 @@ std::string Markdown(const Report& report);
 
 // {"program": "qwen-infer eval", what is in Report by the same names, "ways": [{"name", "settings", "seconds",
 // "tokens_per_second", "attention": {rows, keys, masses, "deviation_bound"} or null, "scored": QUALITY, "by_position":
-// [QUALITY, ...]}, ...], "differences": [{"setting", "against", "change_percent": ESTIMATE}, ...]}, where
+// [QUALITY, ...]}, ...], "differences": [{"setting", "against", "change_percent": ESTIMATE, "kl": ESTIMATE}, ...]},
+// where
 //   QUALITY   {"first", "last": positions, "tokens", "perplexity", "change_percent": ESTIMATE, "kl": ESTIMATE,
 //   "kl_p99",
 //             "agreement": ESTIMATE}

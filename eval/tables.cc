@@ -19,10 +19,18 @@ std::string Signed(double x, int digits) {
   return text.starts_with('-') ? text : "+" + text;
 }
 
-// "+0.65 (+0.40 to +0.90)".
-std::string Change(const Estimate& change) {
-  if (!change.HasInterval()) return Signed(change.mean, 2) + " (no interval)";
-  return Signed(change.mean, 2) + " (" + Signed(change.low, 2) + " to " + Signed(change.high, 2) + ")";
+// "+0.65 (+0.40 to +0.90)", in units of which `scale` make one.
+std::string WithInterval(const Estimate& estimate, double scale, int digits) {
+  const auto number = [&](double x) { return Signed(scale * x, digits); };
+  if (!estimate.HasInterval()) return number(estimate.mean) + " (no interval)";
+  return number(estimate.mean) + " (" + number(estimate.low) + " to " + number(estimate.high) + ")";
+}
+
+std::string Change(const Estimate& change) { return WithInterval(change, 1, 2); }
+
+std::string Millinats(const Estimate& kl) {
+  constexpr double kMilli = 1000;
+  return WithInterval(kl, kMilli, 3);
 }
 
 std::string Percent(double share, int digits) { return Fixed(kPercent * share, digits) + " %"; }
@@ -102,10 +110,10 @@ Table PositionTable(const Report& report) {
 }
 
 Table DifferenceTable(const Report& report) {
-  Table table{.head = {"setting", "against", "change, % (95 %)"}, .rows = {}};
+  Table table{.head = {"setting", "against", "change, % (95 %)", "change of KL, 1/1000 (95 %)"}, .rows = {}};
   for (const Difference& difference : report.summary.differences) {
-    table.rows.push_back(
-        {report.ways[difference.way].name, report.ways[difference.against].name, Change(difference.change)});
+    table.rows.push_back({report.ways[difference.way].name, report.ways[difference.against].name,
+                          Change(difference.change), Millinats(difference.kl)});
   }
   return table;
 }

@@ -14,15 +14,15 @@
 #include <vector>
 
 #include "atomic_file.h"
+#include "engine/profile_check.h"
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
 #include "eval/state.h"
 #include "eval/text.h"
+#include "eval_report.h"
 #include "flags.h"
-#include "ggml-backend.h"
 #include "interrupts.h"
-#include "provenance.h"
 #include "run.h"
 #include "subcommands.h"
 
@@ -95,40 +95,6 @@ topk::Status MakeFolder(const Folder& folder) {
   return CheckWritable(folder.State());
 }
 
-std::string Processor() {
-  ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-  return device == nullptr ? "" : ggml_backend_dev_description(device);
-}
-
-std::string VersionsText() {
-  std::string text;
-  for (const auto& [name, version] : SoftwareVersions()) text.append(name).append(" ").append(version).append("\n");
-  return text;
-}
-
-eval::Report ReportOf(const Model& model, const eval::Options& options, const eval::Text& text,
-                      const eval::Corpus& corpus, const std::vector<eval::WindowScores>& windows) {
-  eval::Report report = {.model = std::filesystem::path(options.model).filename().string(),
-                         .model_description = model.description(),
-                         .processor = Processor(),
-                         .threads = options.threads,
-                         .date = Today(),
-                         .versions = SoftwareVersions(),
-                         .command = CommandOf(options),
-                         .cache_type = options.cache_type,
-                         .files = text.files,
-                         .text_bytes = static_cast<int64_t>(text.text.size()),
-                         .text_hash = corpus.hash,
-                         .window = options.window,
-                         .seed = options.seed,
-                         .ways = {{.name = "full attention", .settings = ""}},
-                         .summary = Summarize(windows, options.Scored(), options.seed)};
-  for (const eval::Setting& setting : options.settings) {
-    report.ways.push_back({.name = setting.name, .settings = FormatSettings(setting.settings)});
-  }
-  return report;
-}
-
 topk::Status WriteFiles(const Folder& folder, const eval::Report& report) {
   const std::array<std::string, kReportFiles.size()> contents = {
       Json(report), Csv(report), Markdown(report), Html(report), KeptShareChart(report), PositionChart(report)};
@@ -152,6 +118,9 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
                    }});
   eval::Corpus corpus;
   topk::Status status = MakeCorpus(*model, text, options, corpus);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
+  }
   if (!status.ok()) return Refuse(status);
   const eval::RunIdentity identity = IdentityOf(*model, corpus, options, VersionsText());
   std::vector<eval::WindowScores> windows;
@@ -168,7 +137,7 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
               << (options.restart ? " without --restart" : "") << " goes on from there\n";
     return kExitInterrupted;
   }
-  const eval::Report report = ReportOf(*model, options, text, corpus, windows);
+  const eval::Report report = ReportOf(*model, options, CommandOf(options), text, corpus, windows);
   status = WriteFiles(folder, report);
   std::cout << Markdown(report) << std::flush;
   if (!status.ok()) throw std::runtime_error(status.message());

@@ -47,8 +47,9 @@ void SetLogLevel(LogLevel level);
 
 struct ModelOptions {
   std::string path = {};  // of a GGUF file
-  // Settings of top-k attention in the form of TOPK_ATTENTION, "k=256,sinks=4"; "" takes the defaults, nothing leaves
-  // attention as llama.cpp has it. Needs flash attention, the operation that it takes the place of.
+  // Settings of top-k attention in the form of TOPK_ATTENTION, "k=256,sinks=4" or "profile=FILE"; "" takes the
+  // defaults, nothing leaves attention as llama.cpp has it. Needs flash attention, the operation that it takes the
+  // place of.
   std::optional<std::string> top_k_attention = std::nullopt;
   bool flash_attention = true;
   // Called with 0 to 1 while weights are read; false ends that with a std::runtime_error.
