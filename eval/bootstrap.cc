@@ -37,7 +37,8 @@ Estimate BootstrapMean(std::span<const Block> blocks, uint64_t seed) {
   }
   const double mean =
       all.tokens == 0 ? std::numeric_limits<double>::quiet_NaN() : all.sum / static_cast<double>(all.tokens);
-  if (blocks.size() < 2) return {mean, mean, mean};
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  if (blocks.size() < 2) return {mean, kNone, kNone};
   std::mt19937_64 random(seed);
   std::vector<double> means(kResamples);
   for (double& drawn : means) drawn = MeanOfDrawn(blocks, random);

@@ -20,12 +20,14 @@ inline constexpr int kResamples = 10'000;
 
 struct Estimate {
   double mean = 0;
-  double low = 0;  // of the 95 % interval
+  double low = 0;  // of the 95 % interval; NaN if there is none
   double high = 0;
+
+  bool HasInterval() const { return low <= high; }
 };
 
-// sum of sums / sum of tokens. The same blocks and seed give the same interval on every machine. NaN without blocks; of
-// one block there is no interval: it is the mean.
+// sum of sums / sum of tokens. The same blocks and seed give the same interval on every machine. NaN without blocks;
+// the ends of the interval are NaN if there are fewer than two.
 Estimate BootstrapMean(std::span<const Block> blocks, uint64_t seed);
 
 }  // namespace qwen_infer::eval

@@ -60,8 +60,9 @@ TEST(BootstrapTest, DifferencesThatAreAllTheSameHaveNoWidth) {
 TEST(BootstrapTest, WithoutBlocksThereIsNoMeanAndOfOneNoInterval) {
   EXPECT_TRUE(std::isnan(BootstrapMean({}, 1).mean));
   const std::vector<Block> one = {{.sum = 3, .tokens = 2}};
-  EXPECT_DOUBLE_EQ(BootstrapMean(one, 1).low, 1.5);
-  EXPECT_DOUBLE_EQ(BootstrapMean(one, 1).high, 1.5);
+  EXPECT_DOUBLE_EQ(BootstrapMean(one, 1).mean, 1.5);
+  EXPECT_FALSE(BootstrapMean(one, 1).HasInterval());
+  EXPECT_TRUE(BootstrapMean(std::vector<Block>(2, one.front()), 1).HasInterval());
 }
 
 }  // namespace

@@ -132,8 +132,11 @@ class Drawing {
 
   std::string PointText(const Point& point) const {
     const double x = X(point.x);
-    std::string text = Line(x, Y(point.low), x, Y(point.high));
-    for (const double end : {point.low, point.high}) text += Line(x - kCap, Y(end), x + kCap, Y(end));
+    std::string text;
+    if (point.low <= point.high) {
+      text += Line(x, Y(point.low), x, Y(point.high));
+      for (const double end : {point.low, point.high}) text += Line(x - kCap, Y(end), x + kCap, Y(end));
+    }
     text += Dot(x, Y(point.y), "", "<title>" + Escaped(point.note) + "</title>");
     if (point.label.empty()) return text;
     // Beside the point, on the side where there is room.

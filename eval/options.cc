@@ -3,20 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <limits>
 #include <set>
 
-#include "common.h"
 #include "flag_table.h"
 #include "flags.h"
+#include "shared_flags.h"
 
 namespace qwen_infer::eval {
 
 namespace {
-
-constexpr int64_t kMaxWindows = 1 << 20;
-constexpr int64_t kMaxWindow = 1 << 24;
-constexpr int kMaxThreads = 512;
 
 // From far too few keys to as many as nothing is lost with: the curve of quality against budget.
 constexpr std::array<std::string_view, 4> kDefaultSettings = {"k=32", "k=64", "k=128", "k=256"};
@@ -25,18 +20,10 @@ constexpr std::array<std::string_view, 4> kDefaultSettings = {"k=32", "k=64", "k
 // faster on this machine. Quality is to be the same everywhere.
 constexpr std::string_view kBase = "crossover=0";
 
-bool ReadCacheType(std::string_view text, std::string& out) {
-  out = text;
-  return text == "f32" || text == "f16" || text == "bf16" || text == "q8_0";
-}
-
 constexpr FlagRow<Options> kFlags[] = {
-    {"model", "PATH", "a file name", "", "GGUF file; also LLAMA_ARG_MODEL in the environment",
-     [](auto v, Options& o) { return ReadPath(v, o.model); }, "-m"},
-    {"file", "PATH", "a file or folder", "", "text to read; may be repeated",
-     [](auto v, Options& o) { return ReadPath(v, o.paths.emplace_back()); }, "-f"},
-    {"suffix", "LIST", "a list of endings like .py,.rst", "", "which files of folders; else all that are text",
-     [](auto v, Options& o) { return ReadList(v, ReadPath, o.suffixes); }},
+    kModelFlag<Options>,
+    kFileFlag<Options>,
+    kSuffixFlag<Options>,
     {"setting", "SETTINGS", "settings like k=128,sinks=4", "",
      "compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256",
      [](auto v, Options& o) {
@@ -45,29 +32,21 @@ constexpr FlagRow<Options> kFlags[] = {
      }},
     {"windows", "N", "an integer from 1 to 1048576", "8", "windows, spread evenly over the text",
      [](auto v, Options& o) { return ReadNumber<int64_t>(v, 1, kMaxWindows, o.windows); }},
-    {"window", "N", "an integer from 2 to 16777216", "4096", "tokens of a window",
-     [](auto v, Options& o) { return ReadNumber<int64_t>(v, 2, kMaxWindow, o.window); }, "-c"},
+    kWindowFlag<Options>,
     {"skip", "N", "half, or an integer from 0 to 16777214", "half",
      "tokens at the start of a window that are read, and count only where figures are given by position",
      [](auto v, Options& o) {
        o.skip = -1;
        return v == "half" || ReadNumber<int64_t>(v, 0, kMaxWindow - 2, o.skip);
      }},
-    {"threads", "N", "an integer from 1 to 512, or cores", "cores", "threads",
-     [](auto v, Options& o) {
-       o.threads = std::clamp(static_cast<int>(common_cpu_get_num_math()), 1, kMaxThreads);
-       return v == "cores" || ReadNumber(v, 1, kMaxThreads, o.threads);
-     },
-     "-t"},
-    {"cache_type", "TYPE", "f32, f16, bf16 or q8_0", "f16", "type of K and V",
-     [](auto v, Options& o) { return ReadCacheType(v, o.cache_type); }, "-ct"},
-    {"seed", "N", "an integer from 0 to 18446744073709551615", "1", "of the bootstrap",
-     [](auto v, Options& o) { return ReadNumber<uint64_t>(v, 0, std::numeric_limits<uint64_t>::max(), o.seed); }},
+    kThreadsFlag<Options>,
+    kCacheTypeFlag<Options>,
+    kSeedFlag<Options>,
     {"output", "FOLDER", "a name", "qwen-infer-eval", "where the report goes, and what an interrupted run goes on from",
      [](auto v, Options& o) { return ReadPath(v, o.output); }, "-o"},
     {"restart", "", "", "", "begin anew, whatever run the folder has",
      [](auto, Options& o) { return o.restart = true; }},
-    {"verbose", "", "", "", "print llama.cpp's log", [](auto, Options& o) { return o.verbose = true; }, "-v"},
+    kVerboseFlag<Options>,
 };
 
 constexpr FlagTable<Options> kTable{kFlags};

@@ -43,14 +43,16 @@ std::string Markdown(const Report& report);
 
 // {"program": "qwen-infer eval", what is in Report by the same names, "ways": [{"name", "settings", "seconds",
 // "tokens_per_second", "attention": {rows, keys, masses, "deviation_bound"} or null, "scored": QUALITY, "by_position":
-// [QUALITY, ...]}, ...], "differences": [{"setting", "against", "change_percent": ESTIMATE}, ...]}, where
+// [QUALITY, ...]}, ...], "differences": [{"setting", "against", "change_percent": ESTIMATE, "kl": ESTIMATE}, ...]},
+// where
 //   QUALITY   {"first", "last": positions, "tokens", "perplexity", "change_percent": ESTIMATE, "kl": ESTIMATE,
 //   "kl_p99",
 //             "agreement": ESTIMATE}
 //   ESTIMATE  {"mean", "low", "high"}: of the 95 % interval
 std::string Json(const Report& report);
 
-// A line for each way and range of positions, "scored" first.
+// A line for each way and range of positions, "scored" first; that one has what the way keeps, over all positions, and
+// its speed. Differences between settings are not in it.
 std::string Csv(const Report& report);
 
 // SVG: the change of perplexity against the share of keys that is kept, and against the position.

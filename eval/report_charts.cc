@@ -18,8 +18,8 @@ Point PointOf(double x, const Estimate& change, const std::string& label, const 
           .low = change.low,
           .high = change.high,
           .label = label,
-          .note = what + ": " + Fixed(change.mean, 2) + " % (" + Fixed(change.low, 2) + " to " + Fixed(change.high, 2) +
-                  ")"};
+          .note = what + ": " + Fixed(change.mean, 2) + " %" +
+                  (change.HasInterval() ? " (" + Fixed(change.low, 2) + " to " + Fixed(change.high, 2) + ")" : "")};
 }
 
 // Shares are drawn by their logarithm: 100 %, 50 %, 25 %, ... down to the first that is at or below the least share.

@@ -14,9 +14,12 @@ constexpr const char* kHead = R"(<!DOCTYPE html>
 <title>qwen-infer eval</title>
 <style>
 :root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 96rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; text-align: right; white-space: nowrap; }
+th, td { padding: 0.25rem 0.6rem; border-bottom: 1px solid #8886; text-align: right; }
+td, tbody th { white-space: nowrap; }
+thead th { vertical-align: bottom; }
+li { overflow-wrap: anywhere; }
 tr :first-child { text-align: left; }
 .wide { overflow-x: auto; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; }

@@ -79,7 +79,8 @@ std::string Json(const Report& report) {
   for (const Difference& difference : report.summary.differences) {
     json["differences"].push_back({{"setting", report.ways[difference.way].name},
                                    {"against", report.ways[difference.against].name},
-                                   {"change_percent", EstimateJson(difference.change)}});
+                                   {"change_percent", EstimateJson(difference.change)},
+                                   {"kl", EstimateJson(difference.kl)}});
   }
   // Names of files need not be UTF-8.
   return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";

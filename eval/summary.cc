@@ -80,6 +80,13 @@ class Summarizer {
     return InPercent(BootstrapMean(blocks, seed_));
   }
 
+  Estimate KlDifference(size_t way, size_t against, const Positions& positions) const {
+    const std::vector<Block> blocks = BlocksOf(windows_.size(), positions, [&](size_t window, size_t i) {
+      return double{windows_[window][way].kl[i]} - double{windows_[window][against].kl[i]};
+    });
+    return BootstrapMean(blocks, seed_);
+  }
+
   WaySummary SummaryOf(size_t way, const Positions& scored) const {
     WaySummary summary{.scored = QualityOf(way, scored)};
     const auto n_token = static_cast<int64_t>(windows_.front()[way].nll.size()) + 1;
@@ -116,7 +123,8 @@ Summary Summarize(std::span<const WindowScores> windows, const Positions& scored
   for (size_t way = 0; way < first.size(); ++way) {
     summary.ways.push_back(summarizer.SummaryOf(way, scored));
     for (size_t against = kFullAttention + 1; against < way; ++against) {
-      summary.differences.push_back({way, against, summarizer.Change(way, against, scored)});
+      summary.differences.push_back(
+          {way, against, summarizer.Change(way, against, scored), summarizer.KlDifference(way, against, scored)});
     }
   }
   return summary;

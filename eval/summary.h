@@ -34,11 +34,12 @@ struct WaySummary {
   topk::Statistics attention = {};        // over all positions; empty for full attention
 };
 
-// Of the perplexities of two settings.
+// Of two settings, paired.
 struct Difference {
   size_t way = 0;
   size_t against = 0;
-  Estimate change = {};  // in percent; paired
+  Estimate change = {};  // of the perplexity, in percent
+  Estimate kl = {};      // of the mean divergence from full attention, nats
 };
 
 struct Summary {

@@ -19,9 +19,18 @@ std::string Signed(double x, int digits) {
   return text.starts_with('-') ? text : "+" + text;
 }
 
-// "+0.65 (+0.40 to +0.90)".
-std::string Change(const Estimate& change) {
-  return Signed(change.mean, 2) + " (" + Signed(change.low, 2) + " to " + Signed(change.high, 2) + ")";
+// "+0.65 (+0.40 to +0.90)", in units of which `scale` make one.
+std::string WithInterval(const Estimate& estimate, double scale, int digits) {
+  const auto number = [&](double x) { return Signed(scale * x, digits); };
+  if (!estimate.HasInterval()) return number(estimate.mean) + " (no interval)";
+  return number(estimate.mean) + " (" + number(estimate.low) + " to " + number(estimate.high) + ")";
+}
+
+std::string Change(const Estimate& change) { return WithInterval(change, 1, 2); }
+
+std::string Millinats(const Estimate& kl) {
+  constexpr double kMilli = 1000;
+  return WithInterval(kl, kMilli, 3);
 }
 
 std::string Percent(double share, int digits) { return Fixed(kPercent * share, digits) + " %"; }
@@ -101,10 +110,10 @@ Table PositionTable(const Report& report) {
 }
 
 Table DifferenceTable(const Report& report) {
-  Table table{.head = {"setting", "against", "change, % (95 %)"}, .rows = {}};
+  Table table{.head = {"setting", "against", "change, % (95 %)", "change of KL, 1/1000 (95 %)"}, .rows = {}};
   for (const Difference& difference : report.summary.differences) {
-    table.rows.push_back(
-        {report.ways[difference.way].name, report.ways[difference.against].name, Change(difference.change)});
+    table.rows.push_back({report.ways[difference.way].name, report.ways[difference.against].name,
+                          Change(difference.change), Millinats(difference.kl)});
   }
   return table;
 }
@@ -117,7 +126,7 @@ std::vector<std::string> Facts(const Report& report) {
   for (const auto& [name, version] : report.versions) facts.push_back(std::string(name).append(" ").append(version));
   facts.push_back(Count(report.summary.windows, "window") + " of " + WithCommas(report.window) +
                   " tokens, spread over " + WithCommas(report.text_bytes) + " bytes of " + Count(report.files, "file") +
-                  ", hash " + report.text_hash);
+                  "; hash of the tokens read: " + report.text_hash);
   facts.push_back(Count(scored.tokens, "token") + " scored, those with " + NameOf(scored.positions) + " before them");
   return facts;
 }
@@ -127,7 +136,7 @@ std::vector<std::string> Legend(const Report& report) {
       "change: of the perplexity against full attention, on the same tokens; in brackets the 95 % interval of a "
       "bootstrap over blocks of " +
           std::to_string(kBlockTokens) + " tokens, " + WithCommas(kResamples) + " times, seed " +
-          std::to_string(report.seed),
+          std::to_string(report.seed) + "; of a single block there is none",
       "KL: divergence of the prediction from that of full attention, in nats: mean, and what 99 of 100 tokens do not "
       "exceed; same best token: both find the same one the most likely",
       "kept: share of the visible keys, over all rows (query and head) and positions; mass: share of the full softmax "

@@ -1,10 +1,8 @@
 #include "window_reader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 #include "engine/model_impl.h"
@@ -17,14 +15,6 @@ namespace {
 
 constexpr size_t kChunk = 256;
 
-// Calls fn(index) for 0 to count - 1 on the executor's threads.
-template <typename Fn>
-void ParallelFor(const topk::Executor& executor, size_t count, Fn fn) {
-  executor.parallel_for(
-      executor.context, static_cast<int64_t>(count),
-      [](void* state, int64_t index, int /*worker*/) { (*static_cast<Fn*>(state))(static_cast<size_t>(index)); }, &fn);
-}
-
 double CostOf(size_t way, size_t tokens, size_t depth) {
   return ReadingCost(static_cast<int64_t>(tokens), static_cast<int64_t>(depth),
                      way == kFullAttention ? kFullAttentionDoubling : kTopKDoubling);
@@ -34,7 +24,7 @@ double CostOf(size_t way, size_t tokens, size_t depth) {
 
 WindowReader::WindowReader(std::shared_ptr<Model> model, const Options& options,
                            const std::function<bool()>& is_interrupted)
-    : model_(std::move(model)), options_(options), executor_(topk::OpenMpExecutor(options.threads)) {
+    : model_(std::move(model)), options_(options), scorer_(options.threads) {
   for (size_t way = 0; way <= options.settings.size(); ++way) {
     const ContextOptions of_context = {.n_ctx = options.window,
                                        .n_batch = kChunk,
@@ -63,7 +53,7 @@ WindowScores WindowReader::Read(std::span<const Token> window,
     for (size_t way = 0; way < contexts_.size(); ++way) {
       ReadChunk(way, window, at, end, scores[way]);
       ScoreChunk(way, window, at, end, scores[way]);
-      on_read(CostOf(way, end - at, at), static_cast<int64_t>(at));
+      on_read(CostOf(way, end - at, at), static_cast<int64_t>(end));
     }
     at = end;
   }
@@ -96,23 +86,11 @@ void WindowReader::ScoreChunk(size_t way, std::span<const Token> window, size_t 
   // On this thread: llama.cpp sorts its outputs when the first of them is asked for.
   std::vector<std::span<const float>> logits;
   for (size_t i = at; i < end; ++i) logits.push_back(contexts_[way]->Logits(static_cast<int32_t>(i - at)));
+  const std::span<const Token> next = window.subspan(at + 1, end - at);
   if (way == kFullAttention) {
-    full_.assign(logits.size(), Prediction());
-    ParallelFor(executor_, logits.size(), [&](size_t i) { full_[i] = Prediction(logits[i]); });
-  }
-  std::vector<TokenScore> of_tokens(logits.size());
-  ParallelFor(executor_, logits.size(), [&](size_t i) {
-    const Token next = window[at + i + 1];
-    of_tokens[i] = way == kFullAttention ? ScoreOf(full_[i], next) : ScoreOf(full_[i], logits[i], next);
-  });
-  for (const TokenScore& score : of_tokens) {
-    if (!std::isfinite(score.nll) || !std::isfinite(score.kl)) {
-      throw std::runtime_error("the model gave logits that are no numbers with " +
-                               (way == kFullAttention ? "full attention" : options_.settings[way - 1].name));
-    }
-    scores.nll.push_back(score.nll);
-    scores.kl.push_back(score.kl);
-    scores.agrees.push_back(score.agrees ? 1 : 0);
+    scorer_.ScoreFull(logits, next, scores);
+  } else {
+    scorer_.Score(logits, next, options_.settings[way - 1].name, scores);
   }
 }
 

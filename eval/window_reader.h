@@ -12,11 +12,10 @@
 #include <span>
 #include <vector>
 
+#include "chunk_scorer.h"
 #include "engine/context.h"
 #include "options.h"
 #include "qwen_infer/engine.h"
-#include "token_score.h"
-#include "topk/parallel.h"
 #include "window_scores.h"
 
 namespace qwen_infer::eval {
@@ -42,10 +41,9 @@ class WindowReader {
 
   std::shared_ptr<Model> model_;
   const Options& options_;
-  topk::Executor executor_;
   std::vector<std::unique_ptr<Context>> contexts_;  // by way
   Batch batch_;
-  std::vector<Prediction> full_;  // of the chunk, by full attention
+  ChunkScorer scorer_;
 };
 
 }  // namespace qwen_infer::eval

@@ -17,6 +17,7 @@
 #include "chat_loop.h"
 #include "chat_summary.h"
 #include "conversation.h"
+#include "engine/profile_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -79,6 +80,7 @@ topk::Status MakePlan(Arguments arguments, Plan& plan) {
   }
   const std::vector<std::string_view> rest(plan.line.llama.begin(), plan.line.llama.end());
   if (status.ok()) status = ParseChatFlags(rest, std::getenv("LLAMA_ARG_MODEL"), plan.flags);
+  if (status.ok()) status = CheckProfileIsOf(plan.line.settings, plan.flags.model);
   if (status.ok()) status = ReadFirstMessage(plan);
   if (status.ok() && !plan.line.statistics_path.empty()) status = CheckWritable(plan.line.statistics_path);
   return status;
@@ -99,7 +101,7 @@ std::string ReadStandardInput(const InterruptFlag& interrupts) {
 
 std::shared_ptr<Model> LoadModel(const Plan& plan, const InterruptFlag& interrupts) {
   ModelOptions options = {.path = plan.flags.model, .flash_attention = plan.flags.flash_attention};
-  if (plan.line.use_top_k_attention) options.top_k_attention = FormatSettings(plan.line.settings);
+  if (plan.line.use_top_k_attention) options.top_k_attention = plan.line.settings_text;
   options.on_progress = [&](float /*share*/) { return !interrupts.IsRaised(); };
   return Model::Load(options);
 }

@@ -19,6 +19,8 @@ namespace {
 constexpr std::string_view kMoreRoom =
     "/reset starts a new conversation, -c at the start of the program gives more room";
 
+constexpr std::string_view kDropped = "(interrupted before the answer began: the message and its files are dropped)";
+
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 // As a shell would have read it.
@@ -65,7 +67,7 @@ int ChatLoop::Print(const std::function<GenerationResult(const OnText&)>& say) {
     });
     if (result.finish_reason == FinishReason::kCancelled) {
       code = kExitInterrupted;
-      note = "(interrupted)";
+      note = result.text.empty() ? std::string(kDropped) : "(interrupted)";
     }
     if (result.finish_reason == FinishReason::kLength) note = "(ended by --predict)";
     if (result.finish_reason == FinishReason::kContextFull) {

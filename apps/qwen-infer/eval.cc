@@ -1,6 +1,7 @@
 // qwen-infer eval: what top-k attention costs in quality, against full attention on the same windows of text.
 #include <signal.h>
 
+#include <array>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -13,15 +14,15 @@
 #include <vector>
 
 #include "atomic_file.h"
+#include "engine/profile_check.h"
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
 #include "eval/state.h"
 #include "eval/text.h"
+#include "eval_report.h"
 #include "flags.h"
-#include "ggml-backend.h"
 #include "interrupts.h"
-#include "provenance.h"
 #include "run.h"
 #include "subcommands.h"
 
@@ -41,7 +42,7 @@ void PrintHelp() {
          "in the folder of --output\n"
          "\n"
          "  report.html              all of it as one page\n"
-         "  report.md, .json, .csv   the same for documents, programs and spreadsheets\n"
+         "  report.md, .json, .csv   the figures for documents, programs and spreadsheets\n"
          "  kept.svg, position.svg   quality against the share of keys that is kept, and against the position\n"
          "  state                    the windows that are finished: after Ctrl-C, the same command (without\n"
          "                           --restart) goes on from there\n"
@@ -61,6 +62,9 @@ void PrintHelp() {
          "Exit codes: 0 done; 1 failed; 2 mistakes in the flags, or a text that is too short; 130 interrupted.\n";
 }
 
+constexpr std::array<std::string_view, 6> kReportFiles = {"report.json", "report.csv", "report.md",
+                                                          "report.html", "kept.svg",   "position.svg"};
+
 // The files of a run.
 struct Folder {
   std::filesystem::path path;
@@ -69,7 +73,20 @@ struct Folder {
   std::string State() const { return File("state"); }
 };
 
+// A report of someone else's is not replaced.
+topk::Status CheckFolder(const Folder& folder) {
+  std::error_code error;
+  if (std::filesystem::exists(folder.State(), error)) return {};
+  for (const std::string_view name : kReportFiles) {
+    if (!std::filesystem::exists(folder.File(name), error)) continue;
+    return topk::InvalidArgument(folder.File(name) + " is there already, and not from a run of eval: name another " +
+                                 "folder with --output, or delete it");
+  }
+  return {};
+}
+
 topk::Status MakeFolder(const Folder& folder) {
+  if (topk::Status status = CheckFolder(folder); !status.ok()) return status;
   std::error_code error;
   std::filesystem::create_directories(folder.path, error);
   if (error) {
@@ -78,46 +95,12 @@ topk::Status MakeFolder(const Folder& folder) {
   return CheckWritable(folder.State());
 }
 
-std::string Processor() {
-  ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-  return device == nullptr ? "" : ggml_backend_dev_description(device);
-}
-
-std::string VersionsText() {
-  std::string text;
-  for (const auto& [name, version] : SoftwareVersions()) text.append(name).append(" ").append(version).append("\n");
-  return text;
-}
-
-eval::Report ReportOf(const Model& model, const eval::Options& options, const eval::Text& text,
-                      const eval::Corpus& corpus, const std::vector<eval::WindowScores>& windows) {
-  eval::Report report = {.model = std::filesystem::path(options.model).filename().string(),
-                         .model_description = model.description(),
-                         .processor = Processor(),
-                         .threads = options.threads,
-                         .date = Today(),
-                         .versions = SoftwareVersions(),
-                         .command = CommandOf(options),
-                         .cache_type = options.cache_type,
-                         .files = text.files,
-                         .text_bytes = static_cast<int64_t>(text.text.size()),
-                         .text_hash = corpus.hash,
-                         .window = options.window,
-                         .seed = options.seed,
-                         .ways = {{.name = "full attention", .settings = ""}},
-                         .summary = Summarize(windows, options.Scored(), options.seed)};
-  for (const eval::Setting& setting : options.settings) {
-    report.ways.push_back({.name = setting.name, .settings = FormatSettings(setting.settings)});
-  }
-  return report;
-}
-
 topk::Status WriteFiles(const Folder& folder, const eval::Report& report) {
-  const std::pair<std::string_view, std::string> files[] = {
-      {"report.json", Json(report)}, {"report.csv", Csv(report)},          {"report.md", Markdown(report)},
-      {"report.html", Html(report)}, {"kept.svg", KeptShareChart(report)}, {"position.svg", PositionChart(report)}};
-  for (const auto& [name, content] : files) {
-    if (topk::Status status = WriteFileAtomically(folder.File(name), content); !status.ok()) return status;
+  const std::array<std::string, kReportFiles.size()> contents = {
+      Json(report), Csv(report), Markdown(report), Html(report), KeptShareChart(report), PositionChart(report)};
+  for (size_t i = 0; i < contents.size(); ++i) {
+    if (topk::Status status = WriteFileAtomically(folder.File(kReportFiles[i]), contents[i]); !status.ok())
+      return status;
   }
   return {};
 }
@@ -135,6 +118,9 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
                    }});
   eval::Corpus corpus;
   topk::Status status = MakeCorpus(*model, text, options, corpus);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
+  }
   if (!status.ok()) return Refuse(status);
   const eval::RunIdentity identity = IdentityOf(*model, corpus, options, VersionsText());
   std::vector<eval::WindowScores> windows;
@@ -151,7 +137,7 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
               << (options.restart ? " without --restart" : "") << " goes on from there\n";
     return kExitInterrupted;
   }
-  const eval::Report report = ReportOf(*model, options, text, corpus, windows);
+  const eval::Report report = ReportOf(*model, options, CommandOf(options), text, corpus, windows);
   status = WriteFiles(folder, report);
   std::cout << Markdown(report) << std::flush;
   if (!status.ok()) throw std::runtime_error(status.message());

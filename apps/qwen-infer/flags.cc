@@ -67,6 +67,13 @@ std::vector<Flag> MakeFlags() {
                    .range = "NAME@LAYER=VALUE or NAME@FIRST-LAST=VALUE, comma-separated",
                    .default_value = "",
                    .sentence = "settings of single layers, such as k@0-1=1024,window@23=64"});
+  flags.push_back({.kind = Kind::kProfile,
+                   .name = std::string(kPrefix) + "_profile",
+                   .setting = "profile",
+                   .value_name = "FILE",
+                   .range = "",
+                   .default_value = "",
+                   .sentence = "settings that qwen-infer tune made for the model; other flags win over it"});
   flags.push_back({.kind = Kind::kStatistics,
                    .name = std::string(kPrefix) + "_stats",
                    .setting = "",
@@ -149,14 +156,21 @@ topk::Status RefuseValue(std::string_view argument, const std::string& value, st
   return topk::InvalidArgument(std::string(argument) + ": '" + value + "' is not " + std::string(expected));
 }
 
+// Reads one item of the text form.
+topk::Status ApplyItem(const std::string& item, CommandLine& out) {
+  topk::Status status = ParseSetting(item, out.settings);
+  if (status.ok()) out.settings_text.append(out.settings_text.empty() ? "" : ",").append(item);
+  return status;
+}
+
 // Reads "k@0-1=1024,window@23=64".
-topk::Status ApplyLayers(const Flag& flag, const std::string& list, Settings& settings) {
+topk::Status ApplyLayers(const Flag& flag, const std::string& list, CommandLine& out) {
   for (size_t begin = 0; begin <= list.size();) {
     const size_t end = std::min(list.find(',', begin), list.size());
     const std::string item = list.substr(begin, end - begin);
     // Without layers it would be another flag's business.
     if (item.find('@') == std::string::npos) return RefuseValue("--" + flag.name, item, Expected(flag));
-    if (const topk::Status status = ParseSetting(item, settings); !status.ok()) {
+    if (const topk::Status status = ApplyItem(item, out); !status.ok()) {
       return topk::InvalidArgument("--" + flag.name + ": '" + item + "': " + status.message());
     }
     begin = end + 1;
@@ -164,14 +178,22 @@ topk::Status ApplyLayers(const Flag& flag, const std::string& list, Settings& se
   return {};
 }
 
+topk::Status ApplyProfile(const Flag& flag, const std::string& path, CommandLine& out) {
+  // As the text form has it, and all that takes it.
+  if (path.find(',') != std::string::npos) return RefuseValue("--" + flag.name, path, "a file name without commas");
+  const topk::Status status = ApplyItem(flag.setting + "=" + path, out);
+  return status.ok() ? status : topk::InvalidArgument("--" + flag.name + ": " + status.message());
+}
+
 // Reads a flag that takes a value.
 topk::Status ApplyValue(const Flag& flag, const std::string& value, CommandLine& out) {
-  if (flag.kind == Kind::kLayers) return ApplyLayers(flag, value, out.settings);
+  if (flag.kind == Kind::kLayers) return ApplyLayers(flag, value, out);
   if (flag.kind == Kind::kSetting) {
-    const topk::Status status = ParseSetting(flag.setting + "=" + value, out.settings);
+    const topk::Status status = ApplyItem(flag.setting + "=" + value, out);
     return status.ok() ? status : RefuseValue("--" + flag.name, value, Expected(flag));
   }
   if (value.empty()) return topk::InvalidArgument("--" + flag.name + " needs a file name");
+  if (flag.kind == Kind::kProfile) return ApplyProfile(flag, value, out);
   out.statistics_path = value;
   return {};
 }
@@ -186,7 +208,7 @@ topk::Status ApplySwitch(std::string_view text, const Flag& flag, bool positive,
     out.use_top_k_attention = state;
     return {};
   }
-  return ParseSetting(flag.setting + (state ? "=on" : "=off"), out.settings);
+  return ApplyItem(flag.setting + (state ? "=on" : "=off"), out);
 }
 
 // "max_k=256 is below k=512" with the flags that set them.
@@ -262,8 +284,12 @@ topk::Status ParseCommandLine(std::span<const std::string_view> arguments, Comma
     return topk::InvalidArgument(first_setting + " has no effect on full attention: add --" + std::string(kUse) +
                                  ", or leave it out");
   }
-  // Values that are fine one by one may still exclude each other.
-  const topk::Status status = out.settings.Validate();
+  // Values that are fine one by one may still exclude each other. A profile comes first, wherever its flag stands.
+  topk::Status status = out.settings.Validate();
+  if (status.ok() && out.settings.made_for != nullptr) {
+    out.settings = Settings();
+    status = ParseSettings(out.settings_text, out.settings);
+  }
   return status.ok() ? status : topk::InvalidArgument(WithFlagNames(status.message()));
 }
 

@@ -5,6 +5,7 @@
 //   --top_k_attention_[no_]<name>            switches
 //   --top_k_attention_layers NAME@A-B=VALUE  settings of single layers, comma-separated, as the plugin's string has
 //   them
+//   --top_k_attention_profile FILE           settings that qwen-infer tune made for the model; other flags win over it
 //   --top_k_attention_stats FILE.json        statistics and timings of the run
 //
 // Names are spelled with underscores or dashes; VALUE may follow after "=". A later flag overrides an earlier one. The
@@ -25,7 +26,7 @@ namespace qwen_infer {
 
 // One line of --help and what the parser needs to know.
 struct Flag {
-  enum class Kind { kUse, kSetting, kSwitchOn, kSwitchOff, kLayers, kStatistics };
+  enum class Kind { kUse, kSetting, kSwitchOn, kSwitchOff, kLayers, kProfile, kStatistics };
 
   Kind kind = Kind::kSetting;
   std::string name;           // "top_k_attention_k", without dashes
@@ -45,6 +46,7 @@ bool IsTopKFlag(std::string_view argument);
 struct CommandLine {
   bool use_top_k_attention = false;
   Settings settings;               // for the plugin
+  std::string settings_text;       // those that were given, in the text form: what `settings` comes of
   std::string statistics_path;     // empty: none wanted
   std::vector<std::string> llama;  // the arguments left for llama.cpp, in order
 };

@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <initializer_list>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "help.h"
+#include "profile.h"
 #include "settings.h"
 #include "topk/options.h"
 
@@ -239,6 +242,40 @@ TEST(FlagsTest, ReadsTheLastValueOfALlamaFlag) {
   CommandLine line;
   EXPECT_TRUE(Parse({"-m", "a"}, line).ok());
   EXPECT_FALSE(HasLlamaFlag(line.llama, kHelpFlags));
+}
+
+// A file with a profile that has these settings.
+std::string ProfileWith(const std::string& settings) {
+  const std::string path = ::testing::TempDir() + "flags_test_profile.json";
+  Profile profile;
+  profile.model.name = "a.gguf";
+  profile.model.layers = {{4, 2, 64}};
+  profile.settings = settings;
+  std::ofstream(path) << FormatProfile(profile, nlohmann::ordered_json::object());
+  return path;
+}
+
+TEST(FlagsTest, FlagsWinOverAProfileWhereverItStands) {
+  const std::string path = ProfileWith("k=128,k@0=200,sinks=4");
+  for (const auto& arguments : std::initializer_list<std::vector<std::string_view>>{
+           {"--use_top_k_attention", "--top_k_attention_profile", path, "--top_k_attention_k", "64"},
+           {"--top-k-attention-k=64", "--use_top_k_attention", "--top-k-attention-profile", path}}) {
+    const CommandLine line = ParseOrFail(arguments);
+    EXPECT_EQ(line.settings.ForLayer(0, 4096).k, 64);
+    EXPECT_EQ(line.settings.ForLayer(0, 4096).sinks, 4);
+    ASSERT_NE(line.settings.made_for, nullptr);
+    Settings again;
+    ASSERT_TRUE(ParseSettings(line.settings_text, again).ok());
+    EXPECT_EQ(FormatSettings(again), FormatSettings(line.settings));
+  }
+}
+
+TEST(FlagsTest, AProfileThatIsNoneIsNamed) {
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_profile", "missing.json"}),
+                 "--top_k_attention_profile: cannot use the profile missing.json: there is no such file");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_profile", "a,b"}),
+                 "'a,b' is not a file name without commas");
+  ExpectContains(ErrorOf({"--top_k_attention_profile", ProfileWith("k=9")}), "has no effect on full attention");
 }
 
 }  // namespace

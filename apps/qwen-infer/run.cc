@@ -10,6 +10,7 @@
 #include "atomic_file.h"
 #include "engine/backends.h"
 #include "engine/model_file.h"
+#include "engine/profile_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -69,6 +70,7 @@ std::string ModelPath(const std::vector<std::string>& llama) {
 topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   constexpr const char* kFlashAttentionVariable = "LLAMA_ARG_FLASH_ATTN";
   topk::Status status = ForceFlashAttention(tool.flash_attention, std::getenv(kFlashAttentionVariable), line.llama);
+  if (status.ok()) status = CheckProfileIsOf(line.settings, ModelPath(line.llama));
   if (!status.ok()) return status;
   unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
   // The warm-up decodes two tokens, fewer than any budget worth checking.
@@ -122,9 +124,18 @@ void SayWhyItFailed() {
   }
 }
 
+int WithOutput(int code) {
+  std::cout.flush();
+  const bool is_written = std::cout.good() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (is_written || code != kExitSuccess) return code;
+  PrintError("the output could not be written: is the disk full?");
+  return kExitFailure;
+}
+
 void EndNow(int code) {
   FlushLog();
   if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
+  code = WithOutput(code);
   std::fflush(nullptr);
   std::_Exit(code);
 }

@@ -45,6 +45,9 @@ struct Tool {
 // code.
 int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
 
+// Flushes standard output: `code`, or kExitFailure, which it explains, if a run that succeeded lost what it printed.
+int WithOutput(int code);
+
 // Writes the report and ends the process without waiting for its other threads: with `code`, or with kExitFailure if
 // only the report failed.
 [[noreturn]] void EndNow(int code);

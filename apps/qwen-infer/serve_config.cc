@@ -30,7 +30,9 @@ void DropOverridden(std::vector<LayerOverride>& overrides) {
 }
 
 topk::Status ApplyMember(const std::string& name, const Json& value, Settings& settings) {
-  if (name.starts_with("record")) return Refuse("'" + name + "' writes files and is for the command line alone");
+  if (name.starts_with("record") || name.starts_with("profile")) {
+    return Refuse("'" + name + "' is about a file and for the command line alone");
+  }
   if (!value.is_primitive() || value.is_null()) return Refuse(name + " is " + value.dump());
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   if (topk::Status status = ParseSetting(name + "=" + text, settings); !status.ok()) return Refuse(status.message());

@@ -48,6 +48,7 @@ TEST(ServeConfigTest, RefusesBadSettingsNamesThemAndChangesNothing) {
       {R"({"k@0": 0})", "0"},
       {R"({"record@0": "/tmp/x"})", "record@0"},
       {R"({"record_queries": 1})", "record_queries"},
+      {R"({"profile": "/tmp/x"})", "'profile' is about a file"},
   };
   for (const BadConfig& bad : kBad) {
     SCOPED_TRACE(bad.body);

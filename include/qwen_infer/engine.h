@@ -47,8 +47,9 @@ void SetLogLevel(LogLevel level);
 
 struct ModelOptions {
   std::string path = {};  // of a GGUF file
-  // Settings of top-k attention in the form of TOPK_ATTENTION, "k=256,sinks=4"; "" takes the defaults, nothing leaves
-  // attention as llama.cpp has it. Needs flash attention, the operation that it takes the place of.
+  // Settings of top-k attention in the form of TOPK_ATTENTION, "k=256,sinks=4" or "profile=FILE"; "" takes the
+  // defaults, nothing leaves attention as llama.cpp has it. Needs flash attention, the operation that it takes the
+  // place of.
   std::optional<std::string> top_k_attention = std::nullopt;
   bool flash_attention = true;
   // Called with 0 to 1 while weights are read; false ends that with a std::runtime_error.
@@ -167,7 +168,7 @@ enum class FinishReason {
 std::string_view NameOf(FinishReason reason);  // "end_of_text", "stop", "length", "context_full", "cancelled"
 
 struct GenerationStatistics {
-  int64_t prompt_tokens = 0;
+  int64_t prompt_tokens = 0;  // of the prompt, as far as it was read
   int64_t cached_tokens = 0;  // those of the prompt that were in the session already
   double prompt_seconds = 0;  // spent on the others
   int64_t generated_tokens = 0;

@@ -15,6 +15,7 @@ from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
 from qwen_infer.inference import Qwen3Inference
 from qwen_infer.output_file import check_output, write_output
 from qwen_infer.user_cache import user_cache
+from top_k_attention.profile import check_profile_path
 
 _DEMO_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 _PREFIX = "top_k_attention_"
@@ -116,6 +117,11 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
         f"--{_PREFIX}layers", metavar="LIST", help="settings of single layers, such as k@0-1=1024,window@23=64"
     )
     group.add_argument(
+        f"--{_PREFIX}profile",
+        metavar="FILE",
+        help="settings that qwen-infer tune made for the model; other options win over it",
+    )
+    group.add_argument(
         f"--{_PREFIX}stats", type=Path, metavar="FILE.json", help="write what was kept to this file at the end"
     )
 
@@ -146,6 +152,8 @@ def _settings(options: argparse.Namespace) -> str:
     names = [field["name"] for field in attention_settings()]
     given = {name: getattr(options, _PREFIX + name) for name in names}
     items = [f"{name}={value}" for name, value in given.items() if value is not None]
+    if options.top_k_attention_profile:
+        items.insert(0, f"profile={check_profile_path(options.top_k_attention_profile)}")
     return ",".join([*items, *([options.top_k_attention_layers] if options.top_k_attention_layers else [])])
 
 

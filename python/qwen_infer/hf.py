@@ -89,6 +89,7 @@ def register(
     if config is not None:
         if not isinstance(config, TopKAttentionConfig):
             raise TypeError(f"config is a {type(config).__name__}, it must be a TopKAttentionConfig")
+        config.refuse_profile_in("transformers")
         defaults = Settings(k=config.k, temperature=config.temperature, fallback=config.fallback_full_attention)
     defaults = defaults.with_values(settings)
     exact = _settings_of(name, defaults) if colon else defaults

@@ -69,8 +69,8 @@ class Qwen3Inference:
         model_name_or_path: a GGUF file, a folder with config.json and safetensors, or a name on the hub; the latter two
             are converted once and kept in the cache.
         use_top_k_attention: attend to the k best keys of each query only.
-        top_k_attention_config: a `TopKAttentionConfig`; or a string such as "k=256,sinks=4,k@0-1=1024" with any of the
-            engine's settings. None: k=256, full attention where that is faster.
+        top_k_attention_config: a `TopKAttentionConfig`; or a string such as "k=256,sinks=4,k@0-1=1024" or
+            "profile=FILE" with any of the engine's settings. None: k=256, full attention where that is faster.
         load_in_8bit, load_in_4bit: convert to Q8_0 or Q4_K_M instead of bf16. An error with a GGUF file, which has its
             precision already.
         use_flash_attention: has no other result, but is faster. Top-k attention takes its place and needs it on.
@@ -413,6 +413,8 @@ def _settings_text(config: TopKAttentionConfig | str | None) -> str:
         return config
     if not isinstance(config, TopKAttentionConfig):
         raise TypeError(f"top_k_attention_config={config!r} must be a TopKAttentionConfig or a string like 'k=256'")
+    if config.profile is not None:
+        return _text_with_profile(config)
     switches = {
         "sparse": config.use_sparse,
         "fallback": config.fallback_full_attention,
@@ -421,6 +423,22 @@ def _settings_text(config: TopKAttentionConfig | str | None) -> str:
     text += f",temperature={config.temperature:.9g},mass={'sampled' if config.enable_memory_tracking else 'off'}"
     # "auto" is set anew for each call, by the length of its prompt.
     return text if config.k == "auto" else f"k={config.k},{text}"
+
+
+def _text_with_profile(config: TopKAttentionConfig) -> str:
+    """What differs from the profile wins over it; what does not is left to it."""
+    of_profile = TopKAttentionConfig.from_profile(str(config.profile))
+    items = [f"profile={config.profile}"]
+    if config.k not in (of_profile.k, "auto"):
+        items.append(f"k={config.k}")
+    if config.temperature != of_profile.temperature:
+        items.append(f"temperature={config.temperature:.9g}")
+    switches = {
+        "sparse=on": config.use_sparse,
+        "fallback=off": not config.fallback_full_attention,
+        "mass=off": not config.enable_memory_tracking,
+    }
+    return ",".join([*items, *(item for item, given in switches.items() if given)])
 
 
 def _figures(sums: dict[str, Any]) -> dict[str, Any]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from top_k_attention.arguments import check_flag, check_k, check_temperature
+from top_k_attention.profile import check_profile_path, read_profile
 
 Budget = int | Literal["auto"]
 
@@ -44,6 +46,7 @@ class TopKAttentionConfig:
         use_sparse: return attention weights as `torch.sparse_csr`, so that nothing of n x n numbers ever exists.
         fallback_full_attention: with at least as many as n keys to keep, attention is full; if off, that is an error.
         enable_memory_tracking: count what was kept and saved.
+        profile: a file with settings of single layers of one model, see `from_profile`.
 
     Raises:
         TypeError, ValueError: naming the field, its value and what is allowed.
@@ -54,6 +57,7 @@ class TopKAttentionConfig:
     use_sparse: bool = False
     fallback_full_attention: bool = True
     enable_memory_tracking: bool = True
+    profile: str | None = None
 
     def __post_init__(self) -> None:
         """Checks every field, and makes numbers of other types, such as numpy's, those of Python."""
@@ -62,6 +66,8 @@ class TopKAttentionConfig:
         object.__setattr__(self, "temperature", check_temperature(self.temperature))
         for name in ("use_sparse", "fallback_full_attention", "enable_memory_tracking"):
             check_flag(name, getattr(self, name))
+        if self.profile is not None:
+            object.__setattr__(self, "profile", check_profile_path(self.profile))
 
     def k_for(self, sequence_length: int) -> int:
         """The budget at this length: k, or what "auto" stands for."""
@@ -92,9 +98,40 @@ class TopKAttentionConfig:
             raise ValueError(f"sequence_length={use_case_or_length} must be at least 1")
         return cls(k=budget_for(use_case_or_length))
 
+    @classmethod
+    def from_profile(cls, path: str | os.PathLike[str], **fields: Any) -> TopKAttentionConfig:  # noqa: ANN401
+        """The settings of a profile that `qwen-infer tune` made, for `Qwen3Inference` with the model it was made for.
+
+        `fields` are those of the class and win over the profile: k=64, for example, is for all layers then. Another
+        model is refused when it is loaded.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is no profile, or of another version; the message names it.
+        """
+        profile = read_profile(path)
+        for name, read in (("k", int), ("temperature", float)):
+            if name not in fields and (value := profile.plain(name)) is not None:
+                try:
+                    fields[name] = read(value)
+                except ValueError as error:
+                    raise ValueError(f"the profile {os.fspath(path)} has {name}={value}, which is no number") from error
+        return cls(**fields, profile=os.fspath(path))
+
+    def refuse_profile_in(self, use: str) -> None:
+        """ValueError if there is a profile, for a use that knows no layers of a model."""
+        if self.profile is not None:
+            raise ValueError(
+                f"profile={self.profile!r} is of the layers of one model in Qwen3Inference, and {use} knows none: "
+                f"TopKAttentionConfig(k={self.k!r}) has the budget alone"
+            )
+
     def to_dict(self) -> dict[str, Any]:
-        """All fields by name."""
-        return dataclasses.asdict(self)
+        """All fields by name; without the profile if there is none."""
+        fields = dataclasses.asdict(self)
+        if self.profile is None:
+            del fields["profile"]
+        return fields
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> TopKAttentionConfig:

@@ -315,6 +315,7 @@ def create_top_k_attention_layer(embed_dim: int, num_heads: int, config: TopKAtt
     """A layer with the settings of `config`."""
     if not isinstance(config, TopKAttentionConfig):
         raise TypeError(f"config is a {type(config).__name__}, it must be a TopKAttentionConfig")
+    config.refuse_profile_in("a single layer")
     return TopKAttention(
         embed_dim,
         num_heads,

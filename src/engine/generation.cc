@@ -38,7 +38,10 @@ std::optional<std::string> Generation::Impl::Next() {
 std::string Generation::Impl::Step() {
   GenerationStatistics& statistics = answer_.statistics();
   if (!has_read_) {
-    if (!session_->Read(prompt_, statistics)) return answer_.Finish(FinishReason::kCancelled);
+    if (!session_->Read(prompt_, statistics)) {
+      statistics.prompt_tokens = static_cast<int64_t>(session_->tokens.size());
+      return answer_.Finish(FinishReason::kCancelled);
+    }
     has_read_ = true;
     const TimeInto time(statistics.generation_seconds);
     return answer_.Sample(*session_->context.get(), -1);

@@ -12,6 +12,7 @@
 #include "engine/log.h"
 #include "engine/model_file.h"
 #include "engine/model_impl.h"
+#include "engine/profile_check.h"
 #include "engine/text_stream.h"
 #include "engine/weight_layout.h"
 #include "qwen_infer/engine.h"
@@ -24,9 +25,10 @@ void ThrowUnless(const topk::Status& status) {
   if (!status.ok()) throw std::invalid_argument("top-k attention: " + status.message());
 }
 
-std::unique_ptr<TopKContexts> MakeTopK(const std::string& text) {
+std::unique_ptr<TopKContexts> MakeTopK(const std::string& text, const std::string& model_path) {
   Settings settings;
   if (!text.empty()) ThrowUnless(ParseSettings(text, settings));
+  ThrowUnless(CheckProfileIsOf(settings, model_path));
   std::unique_ptr<TopKContexts> top_k;
   ThrowUnless(TopKContexts::Create(settings, top_k));
   return top_k;
@@ -91,7 +93,7 @@ Model::Impl::Impl(const ModelOptions& options) : path(options.path), flash_atten
         "top-k attention takes the place of flash attention, which is off: turn it on, or leave top-k attention out");
   }
   EnsureBackends();
-  if (options.top_k_attention) top_k = MakeTopK(*options.top_k_attention);
+  if (options.top_k_attention) top_k = MakeTopK(*options.top_k_attention, options.path);
   ThrowIfNoModel(options.path);
   llama_ = LoadWeights(options);
   fingerprint = Fingerprint(options.path);
@@ -196,6 +198,7 @@ std::string Model::attention() const { return FormatSettings(impl_->TopK().setti
 void Model::SetAttention(std::string_view settings) {
   Settings changed = impl_->TopK().settings();
   ThrowUnless(ParseSettings(settings, changed));
+  ThrowUnless(CheckProfileIsOf(changed, impl_->path));
   ThrowUnless(impl_->TopK().SetSettings(changed));
 }
 

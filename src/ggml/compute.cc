@@ -4,6 +4,7 @@
 
 #include "layer.h"
 #include "op.h"
+#include "profile.h"
 #include "topk/attention.h"
 
 namespace qwen_infer {
@@ -16,6 +17,11 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
   topk::AttentionOutput output;
   output.out = OutputOf(op);
   output.statistics = &call;
+  const AttentionShape shape = {input.n_head, input.n_head_kv, input.d_k};
+  state.NoteShape(layer, shape);
+  if (settings.made_for != nullptr) {
+    if (topk::Status status = CheckLayer(*settings.made_for, layer, shape); !status.ok()) return status;
+  }
   topk::Status status = state.recorder().Record(input, layer, settings);
   if (status.ok()) {
     const int64_t crossover = state.MeasuredCrossover(input.d_k, input.n_query);

@@ -112,6 +112,8 @@ std::vector<LayerStatistics> TopKContexts::GetStatistics() const { return state_
 
 void TopKContexts::ResetStatistics() { state_->statistics().Reset(); }
 
+std::map<int, AttentionShape> TopKContexts::shapes() const { return state_->shapes(); }
+
 std::string TopKContexts::LastError() const { return state_->last_error(); }
 
 void TopKContexts::ForgetError() { state_->set_last_error(""); }

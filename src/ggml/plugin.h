@@ -3,6 +3,7 @@
 #define QWEN_INFER_SRC_GGML_PLUGIN_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "profile.h"
 #include "settings.h"
 #include "statistics.h"
 #include "topk/status.h"
@@ -59,6 +61,8 @@ class TopKContexts {
   Settings settings() const;
   std::vector<LayerStatistics> GetStatistics() const;
   void ResetStatistics();
+  // What the attention of each layer looks like, of those that were computed.
+  std::map<int, AttentionShape> shapes() const;
   // Since ForgetError; empty if none.
   std::string LastError() const;
   void ForgetError();

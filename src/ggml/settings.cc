@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "crossover.h"
+#include "profile.h"
 
 namespace qwen_infer {
 namespace {
@@ -15,6 +16,7 @@ using topk::InvalidArgument;
 using topk::Status;
 
 constexpr std::string_view kRecord = "record";
+constexpr std::string_view kProfile = "profile";
 constexpr std::string_view kCrossover = "crossover";
 constexpr std::string_view kAuto = "auto";
 constexpr std::string_view kCrossoverRange = "auto or 0 to 1073741824";  // auto, or what topk allows
@@ -103,6 +105,47 @@ Status SetOption(std::string_view name, std::string_view value, topk::TopKOption
   return InvalidArgument(message.append(value).append(" is not allowed: crossover is ").append(kCrossoverRange));
 }
 
+// The name in "name=value" and in "name@N=value".
+std::string_view NameOf(std::string_view item) { return Trim(item.substr(0, item.find_first_of("=@"))); }
+
+// Calls fn(item) for each item of the text form until one fails: that item, and why.
+template <typename Fn>
+std::pair<std::string_view, Status> ForEachItem(std::string_view text, Fn&& fn) {
+  for (std::string_view rest = text; !Trim(text).empty();) {
+    const size_t comma = rest.find(',');
+    const std::string_view item = Trim(rest.substr(0, comma));
+    if (Status status = fn(item); !status.ok()) return {item, status};
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  return {};
+}
+
+// Reads the file of "profile=FILE" under what `settings` has for single layers.
+Status ApplyProfile(std::string_view path, Settings& settings) {
+  if (path.empty()) return InvalidArgument("the name of a file is missing: profile=FILE");
+  Profile profile;
+  if (Status status = ReadProfile(std::string(path), profile); !status.ok()) return status;
+  Settings changed = settings;
+  std::vector<LayerOverride> others = std::move(changed.overrides);
+  std::erase_if(others, [](const LayerOverride& o) { return o.of_profile; });
+  changed.overrides.clear();
+  const auto [item, status] = ForEachItem(profile.settings, [&changed](std::string_view one) {
+    // No file is to have others read or written.
+    const bool has_file = NameOf(one) == kProfile || NameOf(one) == kRecord;
+    return has_file ? InvalidArgument("not in a profile") : ParseSetting(one, changed);
+  });
+  if (!status.ok()) {
+    return InvalidArgument("cannot use the profile " + std::string(path) + ": its setting " + Quoted(item) + ": " +
+                           status.message());
+  }
+  for (LayerOverride& of_layer : changed.overrides) of_layer.of_profile = true;
+  changed.overrides.insert(changed.overrides.end(), others.begin(), others.end());
+  changed.made_for = std::make_shared<const ProfiledModel>(std::move(profile.model));
+  settings = std::move(changed);
+  return {};
+}
+
 void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options,
                     bool& auto_crossover) {
   for (const LayerOverride& item : overrides) {
@@ -189,17 +232,24 @@ Status ParseSetting(std::string_view item, Settings& settings) {
     settings.*own->member = *number;
     return {};
   }
+  if (name == kProfile) {
+    if (at == std::string_view::npos) return ApplyProfile(value, settings);
+    return InvalidArgument("a profile is of all layers together: it takes no @");
+  }
   if (name == kRecord && at == std::string_view::npos) {
     return InvalidArgument("which layer is missing: record@N=FILE");
   }
   if (at == std::string_view::npos) {
     bool auto_crossover = settings.auto_crossover;
     Status status = SetOption(name, value, settings.options, auto_crossover);
-    if (status.ok()) settings.auto_crossover = auto_crossover;
+    if (status.ok()) {
+      settings.auto_crossover = auto_crossover;
+      std::erase_if(settings.overrides, [name](const LayerOverride& o) { return o.of_profile && o.name == name; });
+    }
     return status;
   }
 
-  LayerOverride layers{0, 0, std::string(name), std::string(value)};
+  LayerOverride layers{.name = std::string(name), .value = std::string(value)};
   if (Status status = ParseLayers(Trim(key.substr(at + 1)), layers); !status.ok()) return status;
   if (name == kRecord) return AddRecording(layers, settings);
   topk::TopKOptions scratch;
@@ -216,12 +266,12 @@ Status ParseSettings(std::string_view text, Settings& settings) {
     message.append(Quoted(part)).append(": ").append(status.message()).append("\n").append(SettingsHelp());
     return InvalidArgument(std::move(message));
   };
-  for (std::string_view rest = text; !Trim(text).empty();) {
-    const size_t comma = rest.find(',');
-    const std::string_view item = Trim(rest.substr(0, comma));
-    if (Status status = ParseSetting(item, parsed); !status.ok()) return refuse(item, status);
-    if (comma == std::string_view::npos) break;
-    rest.remove_prefix(comma + 1);
+  // Profiles first: what stands beside them wins.
+  for (const bool profiles : {true, false}) {
+    const auto [item, status] = ForEachItem(text, [&](std::string_view one) {
+      return (NameOf(one) == kProfile) == profiles ? ParseSetting(one, parsed) : Status();
+    });
+    if (!status.ok()) return refuse(item, status);
   }
   // Each value is fine by itself; together they may still not be.
   if (Status status = parsed.Validate(); !status.ok()) return refuse(Trim(text), status);
@@ -274,6 +324,7 @@ std::string SettingsHelp() {
     if (!field.off_sentence.empty()) help.append("; off: ").append(field.off_sentence);
   }
   help +=
+      "\n  profile=FILE: the settings of a file that qwen-infer tune made for the model; what is set beside it wins"
       "\n  record@N=FILE: save q, K, V and mask of layer N in a GGUF file, for qwen-infer bench-attention --inputs FILE"
       "\nAll but dense_layers and those about recording also take a layer or a range of layers: k@4=1024, k@0-1=1024.";
   return help;

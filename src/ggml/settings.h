@@ -4,13 +4,16 @@
 // separated by commas; blanks around an item are ignored. A name is one of SettingFields(). For those that are
 // topk::OptionFields(), "name@N" and "name@A-B" set it for layer N and for the layers A to B; they win over a plain
 // name wherever they stand. The crossover is a number or "auto": what was measured on this machine (crossover.h), else
-// kDefaultCrossover. "record@N=FILE" has the inputs of layer N saved (recorder.h). Of two items that set the same thing
+// kDefaultCrossover. "profile=FILE" stands for the settings of a profile (profile.h): they come first, wherever it
+// stands, and what is set beside it or later wins, a plain name over what the profile says of single layers too.
+// "record@N=FILE" has the inputs of layer N saved (recorder.h). Of two items that set the same thing
 // the later wins.
 #ifndef QWEN_INFER_SRC_GGML_SETTINGS_H_
 #define QWEN_INFER_SRC_GGML_SETTINGS_H_
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,12 +40,15 @@ topk::TopKOptions DefaultOptions();
 // What a setting is without being set, in its text form; empty if there is no setting of that name.
 std::string DefaultValue(std::string_view name);
 
+struct ProfiledModel;
+
 // "name=value" for the layers first to last.
 struct LayerOverride {
   int first = 0;
   int last = 0;
   std::string name;
   std::string value;
+  bool of_profile = false;  // then it gives way to a plain name
 };
 
 struct Settings {
@@ -58,6 +64,8 @@ struct Settings {
   int64_t record_keys = 1;
   // Applied in order. ParseSettings has checked that each of them parses.
   std::vector<LayerOverride> overrides;
+  // Whom the profile is for; null without one. Other models are to be refused.
+  std::shared_ptr<const ProfiledModel> made_for;
 
   // kInvalidArgument, naming the layer if it is an override's fault, unless the options of every layer are valid.
   topk::Status Validate() const;
@@ -76,7 +84,7 @@ topk::Status ParseSettings(std::string_view text, Settings& settings);
 // together is not checked.
 topk::Status ParseSetting(std::string_view item, Settings& settings);
 
-// The text form of all settings; ParseSettings reads it back.
+// The text form of all settings; ParseSettings reads it back. What is of a profile is written out, without its file.
 std::string FormatSettings(const Settings& settings);
 
 // The settings that take a plain name: topk's, then the plugin's own. Static storage; safe from any thread.

@@ -47,6 +47,16 @@ void State::set_last_error(std::string message) {
   last_error_ = std::move(message);
 }
 
+void State::NoteShape(int layer, const AttentionShape& shape) {
+  const std::lock_guard lock(mutex_);
+  shapes_[layer] = shape;
+}
+
+std::map<int, AttentionShape> State::shapes() const {
+  const std::lock_guard lock(mutex_);
+  return shapes_;
+}
+
 int64_t State::MeasuredCrossover(int64_t head_size, int64_t n_query) const {
   const std::lock_guard lock(mutex_);
   return crossovers_.Find(head_size, n_query, kDefaultCrossover);

@@ -3,11 +3,13 @@
 #define QWEN_INFER_SRC_GGML_STATE_H_
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 
 #include "crossover.h"
+#include "profile.h"
 #include "recorder.h"
 #include "settings.h"
 #include "statistics.h"
@@ -41,6 +43,10 @@ class State {
   // user's file is read, once.
   int64_t MeasuredCrossover(int64_t head_size, int64_t n_query) const;
 
+  // What the attention of each layer looks like, as far as any was computed: of a layer's latest.
+  void NoteShape(int layer, const AttentionShape& shape);
+  std::map<int, AttentionShape> shapes() const;
+
   StatisticsBook& statistics() { return statistics_; }
   Recorder& recorder() { return recorder_; }
 
@@ -48,6 +54,7 @@ class State {
   mutable std::mutex mutex_;
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
   std::string last_error_;
+  std::map<int, AttentionShape> shapes_;
   StatisticsBook statistics_;
   Recorder recorder_;
   std::once_flag crossovers_loaded_;

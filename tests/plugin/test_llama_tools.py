@@ -71,6 +71,24 @@ def test_bad_settings_are_refused_with_the_allowed_keys(
     assert "TOPK" not in run.stdout
 
 
+def test_a_profile_of_another_kind_of_model_ends_the_run(
+    bin_dir: Path, plugin: Path, model_path: Path, tmp_path: Path
+) -> None:
+    # The plugin does not know the model's file, only what its attention looks like.
+    attention = [{"layers": 30, "heads": 9, "kv_heads": 3, "head_size": 64}]
+    model = {"name": "another.gguf", "fingerprint": "0123456789abcdef", "attention": attention}
+    profile = {"format": "qwen-infer profile 1", "model": model, "settings": "k=64,k@0=128"}
+    (tmp_path / "p.json").write_text(json.dumps(profile), encoding="utf-8")
+    command = [bin_dir / "llama-bench", "-m", model_path, "-fa", "1", "-p", "8", "-n", "0", "-r", "1", "-v"]
+    settings = f"profile={tmp_path / 'p.json'}"
+    run = subprocess.run(command, env=environment(plugin, settings), capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert (
+        "was made for the model another.gguf with 9 heads, 3 KV heads and a head size of 64, and this is a model with "
+        "14 heads, 2 KV heads and a head size of 64"
+    ) in run.stderr
+
+
 @pytest.mark.parametrize(("flash_attention", "unused"), [("0", True), ("1", False)])
 def test_says_at_the_end_if_it_got_no_attention(
     bin_dir: Path, plugin: Path, model_path: Path, flash_attention: str, unused: bool

@@ -117,7 +117,7 @@ def test_ctrl_c_ends_an_answer_and_not_the_chat(chat: Chat, long_text: str, tmp_
         terminal.say("What is this?")
         terminal.wait_for("reading: ")
         terminal.type(CTRL_C)
-        terminal.wait_for("(interrupted)")
+        terminal.wait_for("(interrupted before the answer began: the message and its files are dropped)")
         terminal.wait_for("> ")
         terminal.say("What is my name?")
         terminal.wait_for("Zebulon")

@@ -158,3 +158,13 @@ def test_serve_without_a_model_says_so(run: Run) -> None:
     result = run("serve")
     assert result.returncode == 1
     assert "serve needs a model" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("eval", "--help")])
+def test_output_that_is_lost_is_a_failure(qwen_infer: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [qwen_infer, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert result.returncode == 1
+    assert "error: the output could not be written" in result.stderr

@@ -1,0 +1,94 @@
+#include "eval/tune/notes.h"
+
+#include <nlohmann/json.hpp>
+
+#include "eval/tune/tune.h"
+#include "shared/fixed.h"
+
+namespace qwen_infer::tune {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json EstimateJson(const eval::Estimate& estimate) {
+  return {{"mean", estimate.mean}, {"low", estimate.low}, {"high", estimate.high}};
+}
+
+Json WayJson(const eval::Report& report, size_t way) {
+  const eval::WaySummary& summary = report.summary.ways.at(way);
+  Json json = {{"perplexity", summary.scored.perplexity}};
+  if (way == eval::kFullAttention) return json;
+  json.update({{"settings", report.ways.at(way).settings},
+               {"change_percent", EstimateJson(summary.scored.change)},
+               {"kl", EstimateJson(summary.scored.kl)},
+               {"kept_share", KeptShare(summary)}});
+  return json;
+}
+
+Json LayersJson(std::span<const Curve> curves, const Budgets& budgets) {
+  Json measured = Json::array();
+  for (size_t layer = 0; layer < curves.size(); ++layer) {
+    Json points = Json::array();
+    for (const CurvePoint& point : curves[layer].points()) {
+      points.push_back({{"k", point.k}, {"kl", point.kl}, {"mass", point.mass}});
+    }
+    measured.push_back({{"layer", layer}, {"k", budgets.at(layer)}, {"at", std::move(points)}});
+  }
+  const Budgets fixed(budgets.size(), FixedBudget(budgets));
+  return {{"expected_kl", {{"fixed", ExpectedKl(curves, fixed)}, {"layers", ExpectedKl(curves, budgets)}}},
+          {"mean_k", MeanOf(budgets)},
+          {"measured", std::move(measured)}};
+}
+
+Json TriedJson(std::span<const Tried> tried) {
+  Json json = Json::array();
+  for (const Tried& one : tried) {
+    json.push_back({{"settings", one.settings}, {"kl", one.kl}, {"keys_per_row", one.keys_per_row}});
+  }
+  return json;
+}
+
+// The report has two settings, and so one pair.
+const eval::Difference& TunedAgainstFixed(const eval::Report& report) { return report.summary.differences.at(0); }
+
+// "better", "worse", or that it cannot be told.
+std::string Judged(const eval::Estimate& change) {
+  if (change.high < 0) return "better";
+  return change.low > 0 ? "worse" : "neither better nor worse, as far as can be told";
+}
+
+}  // namespace
+
+Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets& budgets, std::span<const Tried> tried,
+           const eval::Report& held_out) {
+  const eval::Positions scored = held_out.summary.ways.front().scored.positions;
+  const eval::Difference& difference = TunedAgainstFixed(held_out);
+  return {{"aim", aim},
+          {"command", held_out.command},
+          {"date", held_out.date},
+          {"versions", held_out.versions},
+          {"processor", held_out.processor},
+          {"held_out",
+           {{"text_hash", held_out.text_hash},
+            {"windows", held_out.summary.windows},
+            {"window", held_out.window},
+            {"first", scored.first},
+            {"last", scored.last - 1},
+            {"full", WayJson(held_out, eval::kFullAttention)},
+            {"fixed", WayJson(held_out, kFixedWay)},
+            {"tuned", WayJson(held_out, kTunedWay)},
+            {"tuned_against_fixed",
+             {{"change_percent", EstimateJson(difference.change)}, {"kl", EstimateJson(difference.kl)}}}}},
+          {"tried", TriedJson(tried)},
+          {"layers", LayersJson(curves, budgets)}};
+}
+
+std::string Verdict(const eval::Report& held_out) {
+  const eval::Difference& difference = TunedAgainstFixed(held_out);
+  return "Against " + held_out.ways.at(kFixedWay).name + ", on text that it was not made from, the profile is " +
+         Judged(difference.change) + " in perplexity (" + Fixed(difference.change.mean, 2) + " %), and " +
+         Judged(difference.kl) + " in divergence from full attention (" + Fixed(difference.kl.mean, 5) + " nats).";
+}
+
+}  // namespace qwen_infer::tune
