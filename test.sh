@@ -60,6 +60,7 @@ filter_of() {
   done
 }
 
+check_jobs
 cd "$ROOT"
 color=no  # asked here: behind tee no program sees a terminal
 [[ ! -t 1 ]] || color=yes

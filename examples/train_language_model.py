@@ -24,11 +24,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
+try:
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional
 
-from top_k_attention import TopKAttention
+    from top_k_attention import TopKAttention
+except ImportError as missing:
+    sys.exit(
+        f'error: this example needs torch and the package of this repository ({missing}): pip install ".[torch,plot]"'
+    )
 
 BYTES = 256
 VALIDATION_SHARE = 20  # one file in so many is kept for validation

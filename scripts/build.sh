@@ -8,6 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 preset="${1:-release}"
 [[ "$preset" == release || "$preset" == dev ]] || die "usage: build.sh [release|dev] [TARGET...]" "$EXIT_USAGE"
+check_jobs
 targets=("${@:2}")
 ((${#targets[@]} > 0)) || targets=(qwen-infer ggml-topk)
 

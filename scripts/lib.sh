@@ -18,6 +18,12 @@ die() {
   exit "${2:-1}"
 }
 
+# check_jobs: refuses a number of compilers that is none, before work is spent.
+check_jobs() {
+  [[ -z "${QWEN_INFER_JOBS:-}" || "$QWEN_INFER_JOBS" =~ ^[1-9][0-9]{0,3}$ ]] ||
+    die "QWEN_INFER_JOBS=$QWEN_INFER_JOBS must be a whole number from 1 to 9999, of compilers at once" "$EXIT_USAGE"
+}
+
 # step LABEL TEXT: announces what is being done; finish it with step_done.
 step() {
   STEP_STARTED=$SECONDS

@@ -64,7 +64,8 @@ def long_text(min_tokens: int) -> str:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
-        sys.exit(__doc__)
+        print(__doc__, file=sys.stderr)
+        sys.exit(2)
     try:
         sys.stdout.write(long_text(int(sys.argv[1])))
     except (OSError, ValueError) as error:

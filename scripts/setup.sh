@@ -29,6 +29,7 @@ esac
 
 scripts="$ROOT/scripts"
 # What the user names is looked at before minutes are spent.
+check_jobs
 model_step="model (480 MB)"
 if [[ -n "${QWEN_INFER_MODEL:-}" ]]; then
   "$scripts/fetch_model.sh" >/dev/null

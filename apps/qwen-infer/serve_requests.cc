@@ -25,11 +25,14 @@ struct NumberField {
   double max;
   bool whole;
   const char* allowed;
+  bool or_switch = false;  // true and false are allowed, too
 };
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kMaxTokens = std::numeric_limits<int32_t>::max();  // what llama.cpp counts with
+constexpr double kMaxSeed = std::numeric_limits<uint32_t>::max();
 constexpr const char* kTokenCounts = "whole numbers from 0 to 2147483647, and -1 for as many as fit";
+constexpr const char* kProbabilityCounts = "whole numbers from 0 to 2147483647";
 
 constexpr NumberField kNumberFields[] = {
     {"temperature", 0, kInfinity, false, "numbers from 0 (always the most likely token) on"},
@@ -39,11 +42,17 @@ constexpr NumberField kNumberFields[] = {
     {"max_tokens", -1, kMaxTokens, true, kTokenCounts},
     {"max_completion_tokens", -1, kMaxTokens, true, kTokenCounts},
     {"n_predict", -1, kMaxTokens, true, kTokenCounts},
+    {"seed", -1, kMaxSeed, true, "whole numbers from 0 to 4294967295, and -1 for another one each time"},
+    {"mirostat", 0, 2, true, "0 (off), 1 and 2"},
+    {"logprobs", 0, kMaxTokens, true, "true, false and whole numbers from 0 to 2147483647", true},
+    {"top_logprobs", 0, kMaxTokens, true, kProbabilityCounts},
+    {"n_probs", 0, kMaxTokens, true, kProbabilityCounts},
 };
 
 std::optional<Refusal> CheckNumber(const Json& body, const NumberField& field) {
   const auto found = body.find(field.name);
   if (found == body.end() || found->is_null()) return std::nullopt;
+  if (field.or_switch && found->is_boolean()) return std::nullopt;
   if (found->is_number()) {
     const auto value = found->get<double>();
     if (value >= field.min && value <= field.max && (!field.whole || value == std::trunc(value))) return std::nullopt;
@@ -66,11 +75,29 @@ struct TooDeep : std::runtime_error {
   TooDeep() : std::runtime_error("too deep") {}
 };
 
-// What is read of a body: the members of the object that it is, without those that are arrays or objects.
+// What is read of a body: the members of the object that it is. Arrays and objects among them are "discarded" or empty;
+// what counts of their elements is noted here.
 struct TopLevel {
   Json members;
-  bool no_messages = false;  // "messages" is an array without an object in it
+  bool no_messages = false;        // "messages" is an array without an object in it
+  std::string bad_stop;            // what "stop" has in it, or is, that is no text
+  bool prompt_has_empty = false;   // "prompt" is an array with an empty text in it
+  bool prompt_has_tokens = false;  // "prompt" is an array, and not of texts alone
 };
+
+// An element of a member that is an array; null for one that is an array or an object itself.
+void NoteElement(const std::string& key, const Json* element, TopLevel& top) {
+  const bool is_text = element != nullptr && element->is_string();
+  const bool is_empty = is_text && element->get_ref<const std::string&>().empty();
+  if (key == "messages" && element == nullptr) top.no_messages = false;
+  if (key == "stop" && (!is_text || is_empty)) {
+    top.bad_stop = element == nullptr ? "a list or an object" : element->dump();
+  }
+  if (key == "prompt") {
+    top.prompt_has_empty |= is_empty;
+    top.prompt_has_tokens |= !is_text;
+  }
+}
 
 // Throws TooDeep and what Json::parse throws.
 TopLevel ParseTopLevel(std::string_view body) {
@@ -82,8 +109,11 @@ TopLevel ParseTopLevel(std::string_view body) {
     if (opens && depth >= kMaxBodyDepth) throw TooDeep();
     if (event == Event::key && depth == 1) key = parsed.get_ref<const std::string&>();
     if (event == Event::array_start && depth == 1) top.no_messages |= key == "messages";
-    if (opens && depth == 2 && key == "messages") top.no_messages = false;
-    return depth == 0 || (depth == 1 && !opens);
+    if (event == Event::object_start && depth == 1 && key == "stop") top.bad_stop = "an object";
+    if (depth == 2 && (opens || event == Event::value)) NoteElement(key, opens ? nullptr : &parsed, top);
+    // The parser passes over the numbers and texts in what is not kept.
+    const bool looked_into = event == Event::array_start && (key == "stop" || key == "prompt");
+    return depth == 0 || (depth == 1 && (!opens || looked_into));
   });
   return top;
 }
@@ -91,11 +121,30 @@ TopLevel ParseTopLevel(std::string_view body) {
 // llama.cpp answers these with nothing, or with whatever comes to its mind.
 std::optional<Refusal> CheckNotEmpty(const TopLevel& top) {
   if (top.no_messages) return Invalid("\"messages\" has no message; send at least one");
+  if (top.members.contains("input_prefix") || top.members.contains("input_suffix")) return std::nullopt;
+  if (top.prompt_has_empty && !top.prompt_has_tokens) {
+    return Invalid("\"prompt\" has an empty text in it; send texts to continue");
+  }
   const auto prompt = top.members.find("prompt");
-  const bool infills = top.members.contains("input_prefix") || top.members.contains("input_suffix");
-  if (infills || prompt == top.members.end() || !prompt->is_string()) return std::nullopt;
+  if (prompt == top.members.end() || !prompt->is_string()) return std::nullopt;
   if (!prompt->get_ref<const std::string&>().empty()) return std::nullopt;
   return Invalid("\"prompt\" is empty; send a text to continue");
+}
+
+// llama.cpp passes over a "stop" or a "logit_bias" of another type.
+std::optional<Refusal> CheckTypes(const TopLevel& top) {
+  std::string bad_stop = top.bad_stop;
+  const auto stop = top.members.find("stop");
+  if (stop != top.members.end() && stop->is_primitive() && !stop->is_null()) {
+    if (!stop->is_string() || stop->get_ref<const std::string&>().empty()) bad_stop = stop->dump();
+  }
+  if (!bad_stop.empty()) {
+    return Invalid("\"stop\" is, or has in it, " + bad_stop + "; allowed are a text and a list of texts, none empty");
+  }
+  const auto bias = top.members.find("logit_bias");
+  if (bias == top.members.end() || bias->is_null() || !bias->is_primitive()) return std::nullopt;
+  return Invalid("\"logit_bias\" is " + bias->dump() +
+                 "; allowed are an object, {\"token\": bias}, and a list of pairs, [[token, bias]]");
 }
 
 // Reads the top level of the body; its members are null if the body is empty.
@@ -133,8 +182,8 @@ std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const 
   for (const NumberField& field : kNumberFields) {
     if (std::optional<Refusal> refusal = CheckNumber(top.members, field)) return refusal;
   }
-  if (std::optional<Refusal> refusal = CheckNotEmpty(top)) return refusal;
-  return std::nullopt;
+  if (std::optional<Refusal> refusal = CheckTypes(top)) return refusal;
+  return CheckNotEmpty(top);
 }
 
 }  // namespace qwen_infer

@@ -29,8 +29,8 @@ struct Refusal {
 std::optional<Refusal> CheckJson(std::string_view body);
 
 // The same for a request to the model, and what llama.cpp would clamp, wrap around or pass over: a "model" other than
-// `models`, which nobody asks about if that is empty, a number out of its range, no prompt or message. Other members
-// are llama.cpp's to judge.
+// `models`, which nobody asks about if that is empty, a number out of its range, a "stop" or "logit_bias" of another
+// type, no prompt or message. Other members are llama.cpp's to judge.
 std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const std::string> models);
 
 }  // namespace qwen_infer

@@ -13,6 +13,7 @@ from typing import Any
 from qwen_infer.engine import attention_settings
 from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
 from qwen_infer.inference import Qwen3Inference
+from qwen_infer.output_file import check_output, write_output
 from qwen_infer.user_cache import user_cache
 from top_k_attention.profile import check_profile_path
 
@@ -26,6 +27,15 @@ _DESCRIPTION = """Runs a language model on the CPU, with full or with exact top-
   echo "Once upon a time" | python qwen_infer.py --continue --max_new_tokens 64
 
 Names of options have underscores or dashes."""
+# Numbers of `Qwen3Inference.generate`: name, default, meaning, range.
+_GENERATION = (
+    ("max_new_tokens", 512, "most tokens of the answer", "from 1"),
+    ("temperature", 0.8, "how much chance has a say; 0: always the likeliest token", "0 to 100"),
+    ("top_p", 0.95, "choose from the likeliest tokens that together have this probability", "0 to 1"),
+    ("top_k", 40, "likeliest tokens to choose from; 0: all", "from 0"),
+    ("min_p", 0.05, "leave out tokens less likely than this share of the likeliest one", "0 to 1"),
+    ("repetition_penalty", 1.0, "makes tokens that were there before less likely; 1: off", "0.01 to 100"),
+)
 _CHAT_HELP = """  /reset      start a new conversation
   /stats      what top-k attention kept so far
   /k N        keys kept per query and head from now on
@@ -63,18 +73,18 @@ def _parser() -> argparse.ArgumentParser:
         help="continue the text instead of answering it; so do models without a chat template",
     )
     generation = parser.add_argument_group("generation")
-    generation.add_argument("--max_new_tokens", type=int, default=512, metavar="N")
-    generation.add_argument("--temperature", type=float, default=0.8, metavar="X", help="0: always the likeliest token")
-    generation.add_argument("--top_p", type=float, default=0.95, metavar="X")
-    generation.add_argument("--top_k", type=int, default=40, metavar="N", help="likeliest tokens to choose from")
-    generation.add_argument("--min_p", type=float, default=0.05, metavar="X")
-    generation.add_argument("--repetition_penalty", type=float, default=1.0, metavar="X")
+    for name, default, meaning, allowed in _GENERATION:
+        kind, metavar = (int, "N") if isinstance(default, int) else (float, "X")
+        text = f"{meaning} ({allowed}; default: {default})"
+        generation.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
     generation.add_argument("--stop", action="append", metavar="TEXT", help="end before this text; may be repeated")
-    generation.add_argument("--seed", type=int, metavar="N")
+    generation.add_argument(
+        "--seed", type=int, metavar="N", help="of the random choices (0 to 4294967295; default: another one each time)"
+    )
     model = parser.add_argument_group("model")
     model.add_argument("--context_length", type=int, metavar="N", help="tokens of prompt and answer (default: 8192)")
     model.add_argument("--num_threads", type=int, metavar="N", help="(default: one for each core)")
-    model.add_argument("--kv_cache_type", default="f16", metavar="TYPE", help="f16, f32, bf16 or q8_0")
+    model.add_argument("--kv_cache_type", default="f16", metavar="TYPE", help="f16, f32, bf16 or q8_0 (default: f16)")
     model.add_argument("--load_in_8bit", action="store_true", help="convert folders and hub names to Q8_0")
     model.add_argument("--load_in_4bit", action="store_true", help="convert them to Q4_K_M")
     thinking = model.add_mutually_exclusive_group()
@@ -111,7 +121,9 @@ def _add_attention(group: argparse._ArgumentGroup) -> None:
         metavar="FILE",
         help="settings that qwen-infer tune made for the model; other options win over it",
     )
-    group.add_argument(f"--{_PREFIX}stats", metavar="FILE.json", help="write what was kept to this file at the end")
+    group.add_argument(
+        f"--{_PREFIX}stats", type=Path, metavar="FILE.json", help="write what was kept to this file at the end"
+    )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -122,6 +134,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error("settings of top-k attention have no effect without --use_top_k_attention")
     if options.top_k_attention_stats and not options.use_top_k_attention:
         parser.error("--top_k_attention_stats needs --use_top_k_attention")
+    if options.top_k_attention_stats:
+        try:
+            check_output(options.top_k_attention_stats)
+        except OSError as error:
+            parser.error(str(error))
     options.settings = settings
     if options.model is None:
         options.model = default_model()
@@ -164,7 +181,9 @@ def _run(options: argparse.Namespace) -> int:
         if options.use_top_k_attention:
             print(_summary(inference.get_top_k_attention_stats()), file=sys.stderr)
         if options.top_k_attention_stats:
-            _write_json(Path(options.top_k_attention_stats), inference.get_top_k_attention_stats())
+            write_output(
+                options.top_k_attention_stats, json.dumps(inference.get_top_k_attention_stats(), indent=2) + "\n"
+            )
     return EXIT_SUCCESS
 
 
@@ -173,8 +192,18 @@ def _prompt(options: argparse.Namespace) -> str | None:
     if options.prompt is not None:
         return options.prompt
     if options.file is not None:
-        return _decoded(options.file, Path(options.file).read_bytes())
+        return _decoded(options.file, _content(options.file))
     return None if sys.stdin.isatty() else _decoded("standard input", sys.stdin.buffer.read())
+
+
+def _content(name: str) -> bytes:
+    path = Path(name)
+    if not path.exists():
+        raise FileNotFoundError(f"cannot read {name}: there is no such file")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OSError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _decoded(name: str, content: bytes) -> str:
@@ -189,8 +218,7 @@ def _decoded(name: str, content: bytes) -> str:
 
 
 def _generation(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("max_new_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty", "stop")
-    return {name: getattr(options, name) for name in names}
+    return {name: getattr(options, name) for name in [*(number[0] for number in _GENERATION), "stop"]}
 
 
 def _print(pieces: Iterable[str]) -> str:
@@ -271,13 +299,3 @@ def _summary(stats: dict[str, Any]) -> str:
     kept = f"{stats['keys_kept']:,} of {stats['keys_seen']:,} keys kept ({share:.1f} %)"
     full = f"{stats['fallback_calls']:,} of {stats['calls']:,} calls ran full"
     return f"top-k attention: {kept}, mean mass {mass}, {stats['total_memory_saved']:,} scores saved; {full}"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

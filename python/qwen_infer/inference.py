@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, overload
 
 from qwen_infer.conversion.resolve import resolve_model
 from qwen_infer.engine import load_engine
+from qwen_infer.output_file import check_output
 from top_k_attention.arguments import check_choice, check_flag, check_integer, check_number
 from top_k_attention.config import TopKAttentionConfig, budget_for
 
@@ -258,7 +260,9 @@ class Qwen3Inference:
 
     def save_session(self, path: str | os.PathLike[str]) -> None:
         """Saves what was read and generated so far, so that nothing of it need be read again; whole or not at all."""
-        self._open().save(_path("path", path))
+        session, name = self._open(), _path("path", path)
+        check_output(Path(name))
+        session.save(name)
 
     def load_session(self, path: str | os.PathLike[str]) -> None:
         """Loads what `save_session` saved. OSError, and nothing changes, if it is damaged or of another model."""

@@ -25,11 +25,17 @@ def check_k(k: object, name: str = "k", *, allow_auto: bool = True) -> None:
     check_integer(name, k, 1, LARGEST_K, allowed)
 
 
+def _wrong_type(name: str, value: object, allowed: str) -> TypeError:
+    """The quotes of a text say what it is, the more so where it was read from a list of settings."""
+    kind = "" if isinstance(value, str) else f" is a {type(value).__name__}, it"
+    return TypeError(f"{name}={value!r}{kind} must be {allowed}")
+
+
 def check_integer(name: str, value: object, least: int, most: int, allowed: str = "") -> None:
     """An integer, and not a bool, from `least` to `most`."""
     allowed = allowed or f"an integer from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}, it must be {allowed}")
+        raise _wrong_type(name, value, allowed)
     if not least <= value <= most:
         raise ValueError(f"{name}={value} must be {allowed}")
 
@@ -37,7 +43,7 @@ def check_integer(name: str, value: object, least: int, most: int, allowed: str 
 def check_number(name: str, value: object, allowed: str, least: float, most: float) -> float:
     """A real number from `least` to `most`, which NaN is not."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}, it must be {allowed}")
+        raise _wrong_type(name, value, allowed)
     if not least <= value <= most:
         raise ValueError(f"{name}={value} must be {allowed}")
     return float(value)
@@ -68,7 +74,7 @@ def check_probability(name: str, value: object) -> float:
 def check_flag(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):
-        raise TypeError(f"{name}={value!r} is a {type(value).__name__}, it must be True or False")
+        raise _wrong_type(name, value, "True or False")
 
 
 def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:

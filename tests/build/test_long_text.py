@@ -47,6 +47,6 @@ def test_bad_usage_is_refused(repository: Path, arguments: list[str]) -> None:
         text=True,
         check=False,
     )
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert "usage: long_text.py MIN_TOKENS" in run.stderr
     assert run.stdout == ""

@@ -185,6 +185,14 @@ def test_a_bad_model_of_the_user_is_refused_before_anything_is_done(checkout: Ch
     assert "system packages" not in run.stderr
 
 
+@pytest.mark.parametrize("script", ["build.sh", "setup.sh"])
+@pytest.mark.parametrize("jobs", ["abc", "0", "-1"])
+def test_a_bad_number_of_jobs_is_refused_before_anything_is_done(checkout: Checkout, script: str, jobs: str) -> None:
+    run = checkout.run(script, QWEN_INFER_JOBS=jobs)
+    assert run.returncode == 2
+    assert run.stderr == f"error: QWEN_INFER_JOBS={jobs} must be a whole number from 1 to 9999, of compilers at once\n"
+
+
 @pytest.mark.parametrize("script", ["demo.sh", "test.sh", "scripts/setup.sh"])
 def test_help_needs_no_set_up(repository: Path, script: str) -> None:
     for flag in ("--help", "-h"):

@@ -15,6 +15,7 @@ import pytest
 from checkpoints import files_below, make_checkpoint, run_convert
 
 from qwen_infer import Qwen3Inference
+from qwen_infer.conversion.gguf_file import check_gguf
 from qwen_infer.conversion.resolve import resolve_model
 from qwen_infer.engine import load_engine
 
@@ -199,11 +200,53 @@ def test_engine_names_what_cannot_be_quantized(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*")) == ["cache", "model.gguf"]
 
 
+def gguf(version: int = 3, tensors: int = 1) -> bytes:
+    """The smallest of models: an array of texts, a number, and one tensor of 64 weights in Q8_0."""
+
+    def text(letters: bytes) -> bytes:
+        return struct.pack("<Q", len(letters)) + letters
+
+    texts = text(b"tokens") + struct.pack("<IIQ", 9, 8, 2) + text(b"a") + text(b"bc")
+    values = texts + text(b"general.alignment") + struct.pack("<II", 4, 64)
+    header = struct.pack("<4sIQQ", b"GGUF", version, tensors, 2) + values
+    header += text(b"weight") + struct.pack("<IQQIQ", 2, 32, 2, 8, 64)
+    return header + bytes(-len(header) % 64) + bytes(64 + 2 * 34)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such file"),
+        (b"", "is empty: fetch or convert it again"),
+        (b"\x7fELF" * 99, "is no GGUF file"),
+        (b"GGUF", r"not whole \(it ends within its header\)"),
+        (b"GGUF\3\0\0\0" + b"\xff" * 999, "not whole"),
+        (gguf(version=1), "of version 1, and 2 and 3 are read"),
+        (gguf(tensors=0), "it has no tensors"),
+        (gguf()[:100], r"\(it ends within its header\)"),
+        (gguf()[:-1], "is not whole, it has 323 bytes of 324"),
+    ],
+)
+def test_gguf_file_that_is_none_is_refused(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.gguf"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(OSError, match=rf"x\.gguf.*{message}"):
+        check_gguf(path)
+
+
+def test_gguf_file_that_is_whole_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(gguf())
+    result = run_convert(tmp_path / "x.gguf")
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path / 'x.gguf'}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--load_in_8bit", "--load-in-4bit", "x"], 2, "exclude each other: choose one"),
         (["--load_in_8bit", "x.gguf"], 2, r"load_in_8bit=True converts checkpoints"),
+        (["/dev/null.gguf"], 1, r"/dev/null\.gguf: there is no such file"),
         (["./missing"], 1, r"there is no file or folder './missing'"),
         ([], 2, "required: MODEL"),
         (["--to", "x"], 2, "unrecognized arguments: --to"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from qwen_infer import Qwen3Inference, inference
 from top_k_attention import TopKAttention, TopKAttentionConfig
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-README = [block for block in blocks_of(REPOSITORY / "README.md") if block.language == "python"]
+BLOCKS = blocks_of(REPOSITORY / "README.md")
+README = [block for block in BLOCKS if block.language == "python"]
 GUIDE = REPOSITORY / "docs" / "TOPK_ATTENTION_IMPLEMENTATION.md"
 
 
@@ -42,6 +44,30 @@ def local_models(model_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_python_of_the_readme_runs(number: int) -> None:
     names = {"Qwen3Inference": Qwen3Inference}  # later blocks go on from the first one
     exec(compile(README[number].code, "README.md", "exec"), names)  # noqa: S102 - that is the test
+
+
+# What the reader has in C++ and C: memory.
+THEIR_MEMORY = {
+    ("In C++ and C", "cpp"): "const void *q, *k, *v; float *out, *out_gradient, *q_gradient, *k_gradient, *v_gradient;",
+    ("In C++ and C", "c"): "const float *q, *k, *v; float *out;",
+    ("As a layer", "cpp"): "std::span<const float> x, grad_y; std::span<float> y, grad_x;",
+}
+
+
+@pytest.mark.parametrize(("heading", "language"), THEIR_MEMORY)
+def test_c_and_cpp_of_the_readme_compile(heading: str, language: str) -> None:
+    lines = "".join(
+        block.code for block in BLOCKS if (block.heading, block.language) == (heading, language)
+    ).splitlines()
+    includes = [line for line in lines if line.startswith("#include")]
+    code = [line for line in lines if not line.startswith("#include")]
+    text = "\n".join(
+        ["#include <stdio.h>", *includes, THEIR_MEMORY[heading, language], "int main(void) {", *code, "}\n"]
+    )
+    compiler = ("g++", "-std=c++20", "-xc++") if language == "cpp" else ("gcc", "-xc")
+    command = [*compiler, "-fsyntax-only", "-Werror", "-I", str(REPOSITORY / "include"), "-"]
+    run = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
 
 
 # ---- troubleshooting ----

@@ -52,6 +52,16 @@ def test_a_language_model_learns_with_full_and_top_k_attention(tmp_path: Path, v
     assert "| top-k attention, k = 16 | 60 | " in result.stdout
 
 
+def test_a_missing_torch_is_named(tmp_path: Path, variables: dict[str, str]) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('no torch')")
+    paths = os.pathsep.join([str(tmp_path), variables["PYTHONPATH"]])
+    command = [*TRAINING, "--help"]
+    result = subprocess.run(command, env=variables | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: this example needs torch")
+    assert result.stderr.endswith('(no torch): pip install ".[torch,plot]"\n')
+
+
 def test_an_interrupted_training_reports_what_there_is(variables: dict[str, str]) -> None:
     arguments = [*SMALL, "--steps", "100000", "--every", "1"]
     with subprocess.Popen([*TRAINING, *arguments], env=variables, stdout=subprocess.PIPE, text=True) as process:

@@ -34,7 +34,7 @@ CODE, CAPITAL = "def fibonacci(n):", "The capital of France is"
         ({"context_length": 10**12}, ValueError, "context_length=1000000000000"),
         ({"num_threads": -1}, ValueError, "num_threads=-1"),
         ({"kv_cache_type": "int8"}, ValueError, "kv_cache_type='int8' must be one of 'f32', 'f16', 'bf16', 'q8_0'"),
-        ({"seed": "x"}, TypeError, "seed='x' is a str"),
+        ({"seed": "x"}, TypeError, "seed='x' must be an integer from 0"),
         ({"device": "cuda"}, ValueError, "device='cuda' must be 'cpu'"),
         ({"enable_thinking": "yes"}, TypeError, "enable_thinking='yes'"),
         ({"model_name_or_path": "missing.gguf"}, OSError, r"missing\.gguf: there is no such file"),

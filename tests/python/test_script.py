@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -13,6 +15,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from qwen_infer import Qwen3Inference
 
 CAPITAL = "The capital of France is"
 
@@ -109,6 +113,7 @@ def test_script_chats_in_a_terminal(repository: Path, model_path: Path) -> None:
 
 LATIN1 = "déjà vu".encode("latin-1")
 NO_MODEL = ("--model", "no-such-model.gguf")
+STATS = (*NO_MODEL, "--use_top_k_attention", "--top_k_attention_stats")
 K_RANGE = "k is 1 to 1073741824"
 
 # Arguments, standard input, exit code, what the error names.
@@ -116,7 +121,10 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, int, tuple[str, ...]]] = {
     "setting_without_use": (("--top_k_attention_k", "3"), b"", 2, ("without --use_top_k_attention",)),
     "unknown_option": (("--top_k_attention_kk", "3"), b"", 2, ("unrecognized arguments: --top_k_attention_kk",)),
     "temperature_a_word": (("--temperature", "hot"), b"", 2, ("invalid float value: 'hot'",)),
-    "file_missing": (("--file", "missing.txt"), b"", 1, ("No such file", "missing.txt")),
+    "file_missing": (("--file", "missing.txt"), b"", 1, ("cannot read missing.txt: there is no such file",)),
+    "file_a_folder": (("--file", "/"), b"", 1, ("cannot read /: Is a directory",)),
+    "stats_no_folder": ((*STATS, "./none/x.json"), b"x", 2, ("cannot write none/x.json: there is no folder none",)),
+    "stats_a_folder": ((*STATS, "."), b"x", 2, ("cannot write .: it is a folder",)),
     "input_empty": (NO_MODEL, b"", 2, ("standard input is empty", "--prompt or --file")),
     "input_no_utf8": (NO_MODEL, LATIN1, 2, ("standard input is no text in UTF-8", "byte 1", "iconv")),
     "file_empty": ((*NO_MODEL, "--file", os.devnull), b"", 2, ("/dev/null is empty", "--prompt or --file")),
@@ -158,6 +166,9 @@ def test_script_names_mistakes_that_the_model_shows(repository: Path, model_path
 
 
 def test_script_helps(repository: Path) -> None:
-    run = run_script(repository, "--help")
+    run = run_script(repository, "--help", COLUMNS="200")
     assert run.returncode == 0
     assert "--top_k_attention_min_mass X" in run.stdout
+    for name, parameter in inspect.signature(Qwen3Inference.generate).parameters.items():
+        if isinstance(parameter.default, (int, float)) and name != "stream":
+            assert re.search(rf"--{name} [NX]\s.*\(.+; default: {parameter.default}\)\n", run.stdout), name

@@ -7,6 +7,7 @@ llama.cpp's own converter does the work, in a process of its own; its results ar
     checkpoint.py    a folder: which files count, whether they are sound, what they hold
     cache.py         what was converted already; room for what is being converted
     convert.py       a folder -> a GGUF file in the cache
+    gguf_file.py     whether a GGUF file is one, and whole
     converter.py     llama.cpp's converter: where it is, how it is run
     precision.py     the types of weights, and the room they take
     child.py         a process that writes a file, watched

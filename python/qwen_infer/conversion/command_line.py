@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from qwen_infer.conversion.gguf_file import check_gguf
 from qwen_infer.conversion.resolve import resolve_model
 from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
 
@@ -35,5 +36,7 @@ def _run(arguments: Sequence[str], program: str) -> int:
     parser.add_argument("--load_in_8bit", action="store_true", help="weights in Q8_0 instead of bf16")
     parser.add_argument("--load_in_4bit", action="store_true", help="weights in Q4_K_M instead of bf16")
     options = parser.parse_args(arguments)
-    print(resolve_model(options.model, load_in_8bit=options.load_in_8bit, load_in_4bit=options.load_in_4bit))
+    path = resolve_model(options.model, load_in_8bit=options.load_in_8bit, load_in_4bit=options.load_in_4bit)
+    check_gguf(path)
+    print(path)
     return EXIT_SUCCESS
