@@ -51,7 +51,8 @@ TEST(EvalReportTest, MarkdownTellsQualityMassBoundAndSpeed) {
   const std::string text = Markdown(Example());
   EXPECT_TRUE(text.starts_with("`qwen-infer eval --model a.gguf`  \n2026-01-31; a.gguf (tiny), K and V in f16; "));
   ExpectHas(text,
-            "2 windows of 600 tokens, spread over 123,456 bytes of 3 files; hash of the tokens read: ab; 600 tokens scored, those "
+            "2 windows of 600 tokens, spread over 123,456 bytes of 3 files; hash of the tokens read: ab; 600 tokens "
+            "scored, those "
             "with 300-599 before them");
   ExpectHas(text, "| full attention | 2.7183 | - | - | - | - | 100.0 % | - | - | - | 59.9 |\n");
   ExpectHas(text,

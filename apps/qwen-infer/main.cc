@@ -50,7 +50,7 @@ void PrintHelp(std::ostream& out) {
   }
   out << "\n"
          "  # answer a question about a long file, keeping the 256 best keys of each query; -st: once, then end\n"
-         "  qwen-infer complete -m model.gguf -f long.txt -n 64 -st --use_top_k_attention --top_k_attention_k 256\n"
+         "  qwen-infer complete -m model.gguf -f long.txt --no-escape -n 64 -st --use_top_k_attention\n"
          "\n"
          "  # the same as a server; in another terminal: curl localhost:8080/topk/stats\n"
          "  qwen-infer serve -m model.gguf --use_top_k_attention\n"

@@ -13,7 +13,7 @@ constexpr ggml_type kSupportedTypes[] = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE
 
 class OpTest : public ::testing::Test {
  protected:
-  ggml_tensor* New(const AttentionShape& shape = {}) { return NewAttention(context_.get(), shape); }
+  ggml_tensor* New(const OpShape& shape = {}) { return NewAttention(context_.get(), shape); }
 
   // Null if supported, as WhyUnsupported.
   static std::string Why(const ggml_tensor* op) {
@@ -106,7 +106,7 @@ TEST_F(OpTest, RefusesSinkLogitsThatAreNotOneForEachHead) {
 }
 
 TEST_F(OpTest, InputHasTheOpsShapesStridesAndParameters) {
-  const AttentionShape shape = {.d_k = 64,
+  const OpShape shape = {.d_k = 64,
                                 .d_v = 32,
                                 .n_query = 3,
                                 .n_key = 16,

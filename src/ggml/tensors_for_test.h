@@ -15,7 +15,7 @@ inline ggml_context_ptr NewContext(bool allocate) {
   return ggml_context_ptr(ggml_init({kBytes, nullptr, !allocate}));
 }
 
-struct AttentionShape {
+struct OpShape {
   int64_t d_k = 64;
   int64_t d_v = 64;
   int64_t n_query = 3;
@@ -29,7 +29,7 @@ struct AttentionShape {
 
 // An attention op as llama.cpp builds it: K and V are permuted views of a cache named "cache_k_l3" and "cache_v_l3",
 // longer than the keys in use. Without mask.
-inline ggml_tensor* NewAttention(ggml_context* context, const AttentionShape& shape) {
+inline ggml_tensor* NewAttention(ggml_context* context, const OpShape& shape) {
   const auto cache_view = [&](const char* name, ggml_type type, int64_t d) {
     const int64_t n_cells = 2 * shape.n_key;
     ggml_tensor* cache = ggml_new_tensor_3d(context, type, d * shape.n_head_kv, n_cells, shape.n_batch);
