@@ -33,15 +33,14 @@ std::vector<eval::WindowScores> WindowsWith(const std::array<float, kProbedBudge
 
 TEST(TuneProbesTest, CurvesAreMeansOverAllTokensOfAllWindows) {
   std::vector<eval::WindowScores> windows = WindowsWith({0.5F, 0.3F, 0.2F, 0});
-  // Layer 1 with the third budget.
-  eval::WayScores& way = windows[1][1 + kProbedBudgets.size() + 2];
-  way.kl = {0.05F};
-  way.attention.mass_sum = 2;
+  // Layer 1 with the third budget and with the last.
+  windows[1][1 + kProbedBudgets.size() + 2].kl = {0.05F};
+  windows[1].back().attention.mass_sum = 2;
   const std::vector<Curve> curves = CurvesOf(windows, 2);
   ASSERT_EQ(curves.size(), 2U);
   EXPECT_NEAR(curves[0].points()[2].kl, 0.2, 1e-6);
   EXPECT_NEAR(curves[1].points()[2].kl, 0.15, 1e-6);
-  EXPECT_NEAR(curves[1].points()[2].mass, 0.75, 1e-12);
+  EXPECT_NEAR(curves[1].points()[3].mass, 0.75, 1e-12);
   EXPECT_EQ(curves[1].points()[2].k, kProbedBudgets[2]);
 }
 
