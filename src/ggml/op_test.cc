@@ -107,14 +107,14 @@ TEST_F(OpTest, RefusesSinkLogitsThatAreNotOneForEachHead) {
 
 TEST_F(OpTest, InputHasTheOpsShapesStridesAndParameters) {
   const OpShape shape = {.d_k = 64,
-                                .d_v = 32,
-                                .n_query = 3,
-                                .n_key = 16,
-                                .n_head = 4,
-                                .n_head_kv = 2,
-                                .n_batch = 2,
-                                .type_k = GGML_TYPE_Q8_0,
-                                .type_v = GGML_TYPE_BF16};
+                         .d_v = 32,
+                         .n_query = 3,
+                         .n_key = 16,
+                         .n_head = 4,
+                         .n_head_kv = 2,
+                         .n_batch = 2,
+                         .type_k = GGML_TYPE_Q8_0,
+                         .type_v = GGML_TYPE_BF16};
   ggml_tensor* built = New(shape);
   ggml_tensor* mask = ggml_new_tensor_4d(context_.get(), GGML_TYPE_F16, 16, 3, 2, 2);
   ggml_tensor* op =
