@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <set>
 
 #include "flag_table.h"
-#include "flags.h"
 #include "shared_flags.h"
 
 namespace qwen_infer::eval {
@@ -16,20 +14,11 @@ namespace {
 // From far too few keys to as many as nothing is lost with: the curve of quality against budget.
 constexpr std::array<std::string_view, 4> kDefaultSettings = {"k=32", "k=64", "k=128", "k=256"};
 
-// What a setting starts from: the defaults of all programs, but rows are not left to full attention because that is
-// faster on this machine. Quality is to be the same everywhere.
-constexpr std::string_view kBase = "crossover=0";
-
 constexpr FlagRow<Options> kFlags[] = {
     kModelFlag<Options>,
     kFileFlag<Options>,
     kSuffixFlag<Options>,
-    {"setting", "SETTINGS", "settings like k=128,sinks=4", "",
-     "compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256",
-     [](auto v, Options& o) {
-       o.settings.push_back({.name = std::string(v), .settings = {}});
-       return !v.empty();
-     }},
+    SettingFlag<Options>("compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256"),
     {"windows", "N", "an integer from 1 to 1048576", "8", "windows, spread evenly over the text",
      [](auto v, Options& o) { return ReadNumber<int64_t>(v, 1, kMaxWindows, o.windows); }},
     kWindowFlag<Options>,
@@ -44,42 +33,11 @@ constexpr FlagRow<Options> kFlags[] = {
     kSeedFlag<Options>,
     {"output", "FOLDER", "a name", "qwen-infer-eval", "where the report goes, and what an interrupted run goes on from",
      [](auto v, Options& o) { return ReadPath(v, o.output); }, "-o"},
-    {"restart", "", "", "", "begin anew, whatever run the folder has",
-     [](auto, Options& o) { return o.restart = true; }},
+    kRestartFlag<Options>,
     kVerboseFlag<Options>,
 };
 
 constexpr FlagTable<Options> kTable{kFlags};
-
-// Without blanks and commas at the ends.
-std::string Trimmed(std::string_view text) {
-  constexpr std::string_view kTrimmed = " \t\r\n,";
-  const size_t begin = text.find_first_not_of(kTrimmed);
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(kTrimmed) - begin + 1));
-}
-
-topk::Status ReadSettings(Options& options) {
-  if (options.settings.empty()) {
-    for (const std::string_view name : kDefaultSettings) {
-      options.settings.push_back({.name = std::string(name), .settings = {}});
-    }
-  }
-  std::set<std::string> names;
-  for (Setting& setting : options.settings) {
-    setting.name = Trimmed(setting.name);
-    topk::Status status = ParseSettings(kBase, setting.settings);
-    if (status.ok()) status = ParseSettings(setting.name, setting.settings);
-    if (!status.ok()) return topk::InvalidArgument("--setting " + setting.name + ": " + status.message());
-    if (!setting.settings.recordings.empty()) {
-      return topk::InvalidArgument("--setting " + setting.name + ": eval records nothing; leave record@N=FILE out");
-    }
-    if (!names.insert(setting.name).second) {
-      return topk::InvalidArgument("--setting " + setting.name + " is there twice: leave one out");
-    }
-  }
-  return {};
-}
 
 topk::Status CheckTogether(const Options& options) {
   if (options.model.empty()) return topk::InvalidArgument("--model is missing: name a GGUF file");
@@ -99,16 +57,12 @@ Positions Options::Scored() const {
 }
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, const char* environment, Options& options) {
-  for (const std::string_view argument : arguments) {
-    if (!IsTopKFlag(argument)) continue;
-    return topk::InvalidArgument(std::string(argument) +
-                                 ": eval compares any number of settings; write them as --setting k=128,sinks=4");
-  }
-  topk::Status status = kTable.Parse(arguments, options);
+  topk::Status status = RefuseTopKFlags(arguments, "eval");
+  if (status.ok()) status = kTable.Parse(arguments, options);
   if (!status.ok()) return status;
   if (options.model.empty() && environment != nullptr) options.model = environment;
   if (status = CheckTogether(options); !status.ok()) return status;
-  return ReadSettings(options);
+  return ReadSettings(kDefaultSettings, "eval", options.settings);
 }
 
 std::string FlagHelp() { return kTable.Help(); }
