@@ -51,7 +51,8 @@ topk::Status LoadStateFile(const std::string& path, const StateFormat& format, c
   if (!file) return NotOurs(path, "cannot be read");
   try {
     const Json json = Json::from_cbor(bytes);
-    if (json.at("format") != format.name) return NotOurs(path, "is of another version of this program");
+    if (json.at("format") != format.name)
+      return NotOurs(path, "is of another subcommand, or of another version of this program");
     if (const std::string names = Differences(run, json.at("run")); !names.empty()) {
       return NotOurs(path, "has the " + std::string(format.items) + " of another run, which differs in: " + names);
     }
