@@ -126,7 +126,7 @@ function showPicked(shading) {
       ? `${tokens.length} of the strongest weights differ; these are ${covered.join(' and ')} of its attention.`
       : `Here are the ${tokens.length} strongest weights, ${covered[0]} of its attention.`,
     keepers: `${tokens.length} tokens have it among their strongest.`,
-    received: `Shares of all weights of the ${N_TOKEN.toLocaleString('en')} tokens.`,
+    received: `Shares of all weights, ${state.layer === MEAN ? 'of all layers' : `of the heads of layer ${state.layer}`}.`,
   };
   element('covered').textContent = what[state.mode];
   const first = tokens.length > 0 ? ` Strongest: ${shownToken(tokens[0])}, token ${tokens[0]}, ${percent(shading.shares[tokens[0]])}.` : '';
