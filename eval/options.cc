@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <set>
 
 #include "flag_table.h"
 #include "flags.h"
@@ -15,10 +14,6 @@ namespace {
 
 // From far too few keys to as many as nothing is lost with: the curve of quality against budget.
 constexpr std::array<std::string_view, 4> kDefaultSettings = {"k=32", "k=64", "k=128", "k=256"};
-
-// What a setting starts from: the defaults of all programs, but rows are not left to full attention because that is
-// faster on this machine. Quality is to be the same everywhere.
-constexpr std::string_view kBase = "crossover=0";
 
 constexpr FlagRow<Options> kFlags[] = {
     kModelFlag<Options>,
@@ -51,36 +46,6 @@ constexpr FlagRow<Options> kFlags[] = {
 
 constexpr FlagTable<Options> kTable{kFlags};
 
-// Without blanks and commas at the ends.
-std::string Trimmed(std::string_view text) {
-  constexpr std::string_view kTrimmed = " \t\r\n,";
-  const size_t begin = text.find_first_not_of(kTrimmed);
-  if (begin == std::string_view::npos) return "";
-  return std::string(text.substr(begin, text.find_last_not_of(kTrimmed) - begin + 1));
-}
-
-topk::Status ReadSettings(Options& options) {
-  if (options.settings.empty()) {
-    for (const std::string_view name : kDefaultSettings) {
-      options.settings.push_back({.name = std::string(name), .settings = {}});
-    }
-  }
-  std::set<std::string> names;
-  for (Setting& setting : options.settings) {
-    setting.name = Trimmed(setting.name);
-    topk::Status status = ParseSettings(kBase, setting.settings);
-    if (status.ok()) status = ParseSettings(setting.name, setting.settings);
-    if (!status.ok()) return topk::InvalidArgument("--setting " + setting.name + ": " + status.message());
-    if (!setting.settings.recordings.empty()) {
-      return topk::InvalidArgument("--setting " + setting.name + ": eval records nothing; leave record@N=FILE out");
-    }
-    if (!names.insert(setting.name).second) {
-      return topk::InvalidArgument("--setting " + setting.name + " is there twice: leave one out");
-    }
-  }
-  return {};
-}
-
 topk::Status CheckTogether(const Options& options) {
   if (options.model.empty()) return topk::InvalidArgument("--model is missing: name a GGUF file");
   if (options.paths.empty()) return topk::InvalidArgument("--file is missing: name a file or folder with text to read");
@@ -108,7 +73,7 @@ topk::Status ParseOptions(std::span<const std::string_view> arguments, const cha
   if (!status.ok()) return status;
   if (options.model.empty() && environment != nullptr) options.model = environment;
   if (status = CheckTogether(options); !status.ok()) return status;
-  return ReadSettings(options);
+  return ReadSettings(kDefaultSettings, "eval", options.settings);
 }
 
 std::string FlagHelp() { return kTable.Help(); }

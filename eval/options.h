@@ -9,17 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "compared_settings.h"
 #include "positions.h"
-#include "settings.h"
 #include "topk/status.h"
 
 namespace qwen_infer::eval {
-
-// One way to compute attention that is compared with full attention.
-struct Setting {
-  std::string name;        // as it was written: "k=128,sinks=4"
-  Settings settings = {};  // all of them
-};
 
 struct Options {
   std::string model;                   // GGUF file

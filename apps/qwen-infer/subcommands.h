@@ -19,6 +19,7 @@ int RunCalibrate(Arguments arguments);
 int RunPerplexity(Arguments arguments);
 int RunEval(Arguments arguments);
 int RunTune(Arguments arguments);
+int RunInspect(Arguments arguments);
 int RunQuantize(Arguments arguments);
 int RunConvert(Arguments arguments);
 
