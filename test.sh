@@ -82,7 +82,7 @@ check() {
 
 our_files() {
   local folders=() folder
-  for folder in include src apps bench eval examples python tests; do
+  for folder in include src apps bench eval inspect examples python tests; do
     [[ ! -d "$folder" ]] || folders+=("$folder")
   done
   find "${folders[@]}" -type f \( -name '*.h' -o -name '*.cc' -o -name '*.c' \) | sort

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "compared_settings.h"
 #include "positions.h"
-#include "setting.h"
 #include "topk/status.h"
 
 namespace qwen_infer::eval {

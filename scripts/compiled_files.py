@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-FOLDERS = ("src", "apps", "bench", "eval", "examples", "python", "tests")
+FOLDERS = ("src", "apps", "bench", "eval", "inspect", "examples", "python", "tests")
 
 
 def compiled_files(database: Path, repository: Path) -> list[Path]:

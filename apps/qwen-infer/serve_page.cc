@@ -1,21 +1,6 @@
 #include "serve_page.h"
 
-#include <cstdint>
-#include <cstdio>
-#include <random>
-
 namespace qwen_infer {
-
-std::string MakeNonce() {
-  std::random_device random;
-  std::string nonce;
-  for (int i = 0; i < 4; ++i) {
-    char digits[9];
-    std::snprintf(digits, sizeof(digits), "%08x", static_cast<unsigned>(random()));
-    nonce += digits;
-  }
-  return nonce;
-}
 
 std::string PageHtml(std::string_view nonce) {
   constexpr std::string_view kPlace = "@NONCE@";

@@ -1,4 +1,5 @@
-// The web page at "/": one file without outside requests, put together at build time from page/ (embed.cmake).
+// The web page at "/": one file without outside requests, put together at build time from page/
+// (cmake/EmbedPage.cmake).
 #ifndef QWEN_INFER_APPS_SERVE_PAGE_H_
 #define QWEN_INFER_APPS_SERVE_PAGE_H_
 
@@ -10,9 +11,6 @@ namespace qwen_infer {
 
 // As built, with "@NONCE@" where a nonce belongs.
 extern const std::span<const unsigned char> kPageBytes;
-
-// 128 random bits in hexadecimal: for one answer.
-std::string MakeNonce();
 
 // The page whose scripts and styles carry the nonce, and the Content-Security-Policy that allows those alone, and
 // requests to this server. Nothing that finds its way into the page as markup could run, load or send anything.

@@ -5,6 +5,8 @@
 #include <regex>
 #include <string>
 
+#include "page_nonce.h"
+
 namespace qwen_infer {
 namespace {
 

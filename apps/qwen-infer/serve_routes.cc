@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "page_nonce.h"
 #include "perf_hooks.h"
 #include "plugin.h"
 #include "report.h"

@@ -20,6 +20,7 @@ int RunPerplexity(Arguments arguments);
 int RunEval(Arguments arguments);
 int RunEvalTasks(Arguments arguments);
 int RunTune(Arguments arguments);
+int RunInspect(Arguments arguments);
 int RunQuantize(Arguments arguments);
 int RunConvert(Arguments arguments);
 

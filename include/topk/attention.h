@@ -104,6 +104,9 @@ struct AttentionOutput {
   OutputView out;                    // f32 [n_batch, n_query, n_head, d_v]
   Selection* selection = nullptr;    // filled if not null; every row then runs sparse, whatever options.crossover
   Statistics* statistics = nullptr;  // overwritten if not null
+  // [n_batch, n_query, n_head] if not null: the mass of each row. NaN for rows whose mass was not measured
+  // (options.mass) or that see no keys.
+  float* mass = nullptr;
 };
 
 // Checks all arguments, then computes. On any error but none in between, the output is untouched.

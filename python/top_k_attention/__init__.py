@@ -3,7 +3,8 @@
     from top_k_attention import top_k_attention, TopKAttention, TopKAttentionConfig, create_top_k_attention_layer
 
 `top_k_attention` and `top_k_feed_forward` take numpy arrays, torch tensors and what else speaks DLPack. The layer
-needs torch, which is imported with it: pip install "qwen-infer[torch]".
+needs torch, which is imported with it: pip install "qwen-infer[torch]". `plot_attention_pattern` draws what was kept
+and needs matplotlib: pip install "qwen-infer[plot]".
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ make_importable("_topk")
 
 from top_k_attention.config import TopKAttentionConfig, budget_for  # noqa: E402 - needs the native module
 from top_k_attention.function import top_k_attention, top_k_feed_forward  # noqa: E402
+from top_k_attention.plot import plot_attention_pattern  # noqa: E402
 
 if TYPE_CHECKING:
     from top_k_attention.layer import TopKAttention, create_top_k_attention_layer
@@ -25,6 +27,7 @@ __all__ = [
     "TopKAttentionConfig",
     "budget_for",
     "create_top_k_attention_layer",
+    "plot_attention_pattern",
     "top_k_attention",
     "top_k_feed_forward",
 ]

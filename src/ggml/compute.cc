@@ -1,13 +1,49 @@
 #include "compute.h"
 
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "layer.h"
 #include "op.h"
 #include "profile.h"
+#include "selection_observer.h"
 #include "topk/attention.h"
 
 namespace qwen_infer {
+
+namespace {
+
+// What an observer sees of one operation; nothing is allocated unless one wants to.
+class Observation {
+ public:
+  // Has `output` collect it.
+  Observation(std::shared_ptr<SelectionObserver> observer, int layer, const topk::AttentionInput& input,
+              topk::AttentionOutput& output)
+      : observer_(std::move(observer)), layer_(layer), input_(input) {
+    if (observer_ == nullptr || !observer_->Wants(layer)) {
+      observer_ = nullptr;
+      return;
+    }
+    mass_.resize(static_cast<size_t>(input.n_batch * input.n_query * input.n_head));
+    output.selection = &selection_;
+    output.mass = mass_.data();
+  }
+
+  void Show() const {
+    if (observer_ != nullptr) observer_->Observe(layer_, input_, selection_.View(), mass_);
+  }
+
+ private:
+  std::shared_ptr<SelectionObserver> observer_;
+  int layer_;
+  const topk::AttentionInput& input_;
+  topk::Selection selection_;
+  std::vector<float> mass_;
+};
+
+}  // namespace
 
 topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, const topk::Executor& executor,
                               State& state) {
@@ -23,6 +59,7 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
     if (topk::Status status = CheckLayer(*settings.made_for, layer, shape); !status.ok()) return status;
   }
   topk::Status status = state.recorder().Record(input, layer, settings);
+  Observation observation(state.observer(), layer, input, output);
   if (status.ok()) {
     const int64_t crossover = state.MeasuredCrossover(input.d_k, input.n_query);
     status = topk::Attention(input, settings.ForLayer(layer, input.n_key, crossover), output, executor);
@@ -33,6 +70,7 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
     return topk::Status(status.code(), where + ": " + status.message());
   }
   state.statistics().Add(layer, call);
+  observation.Show();
   return {};
 }
 

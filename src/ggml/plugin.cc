@@ -114,6 +114,10 @@ void TopKContexts::ResetStatistics() { state_->statistics().Reset(); }
 
 std::map<int, AttentionShape> TopKContexts::shapes() const { return state_->shapes(); }
 
+void TopKContexts::SetObserver(std::shared_ptr<SelectionObserver> observer) {
+  state_->set_observer(std::move(observer));
+}
+
 std::string TopKContexts::LastError() const { return state_->last_error(); }
 
 void TopKContexts::ForgetError() { state_->set_last_error(""); }

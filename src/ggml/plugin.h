@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "profile.h"
+#include "selection_observer.h"
 #include "settings.h"
 #include "statistics.h"
 #include "topk/status.h"
@@ -63,6 +64,8 @@ class TopKContexts {
   void ResetStatistics();
   // What the attention of each layer looks like, of those that were computed.
   std::map<int, AttentionShape> shapes() const;
+  // Has these contexts show what their layers keep, from the next operation on; null: nobody looks.
+  void SetObserver(std::shared_ptr<SelectionObserver> observer);
   // Since ForgetError; empty if none.
   std::string LastError() const;
   void ForgetError();

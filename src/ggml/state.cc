@@ -57,6 +57,16 @@ std::map<int, AttentionShape> State::shapes() const {
   return shapes_;
 }
 
+std::shared_ptr<SelectionObserver> State::observer() const {
+  const std::lock_guard lock(mutex_);
+  return observer_;
+}
+
+void State::set_observer(std::shared_ptr<SelectionObserver> observer) {
+  const std::lock_guard lock(mutex_);
+  observer_ = std::move(observer);
+}
+
 int64_t State::MeasuredCrossover(int64_t head_size, int64_t n_query) const {
   const std::lock_guard lock(mutex_);
   return crossovers_.Find(head_size, n_query, kDefaultCrossover);

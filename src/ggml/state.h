@@ -11,6 +11,7 @@
 #include "crossover.h"
 #include "profile.h"
 #include "recorder.h"
+#include "selection_observer.h"
 #include "settings.h"
 #include "statistics.h"
 #include "topk/status.h"
@@ -47,6 +48,10 @@ class State {
   void NoteShape(int layer, const AttentionShape& shape);
   std::map<int, AttentionShape> shapes() const;
 
+  // Who looks at selections, from the next operation on; null, as at first: nobody.
+  std::shared_ptr<SelectionObserver> observer() const;
+  void set_observer(std::shared_ptr<SelectionObserver> observer);
+
   StatisticsBook& statistics() { return statistics_; }
   Recorder& recorder() { return recorder_; }
 
@@ -55,6 +60,7 @@ class State {
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
   std::string last_error_;
   std::map<int, AttentionShape> shapes_;
+  std::shared_ptr<SelectionObserver> observer_;
   StatisticsBook statistics_;
   Recorder recorder_;
   std::once_flag crossovers_loaded_;

@@ -121,14 +121,20 @@ bool RowFinisher::Select(RowSelection& selection) {
   return true;
 }
 
-void Count(const RowState& row, int64_t n_kept, double mass, Statistics& statistics) {
+// mass: of the row's selection.
+void Count(const Call& call, const RowState& row, int64_t n_kept, double mass, Statistics& statistics) {
+  const bool is_measured = row.measures_mass && row.visible->count > 0 && !std::isnan(mass);
+  mass = std::min(mass, 1.0);  // both sums round
+  if (call.output.mass != nullptr) {
+    call.output.mass[call.RowNumber(row.id)] =
+        is_measured ? static_cast<float>(mass) : std::numeric_limits<float>::quiet_NaN();
+  }
   statistics.rows += 1;
   statistics.dense_rows += n_kept == row.visible->count ? 1 : 0;
   statistics.keys_seen += row.visible->count;
   statistics.keys_kept += n_kept;
   statistics.keys_scored += row.is_dense || row.is_canonical ? row.visible->count : row.n_scored;
-  if (!row.measures_mass || row.visible->count == 0 || std::isnan(mass)) return;
-  mass = std::min(mass, 1.0);  // both sums round
+  if (!is_measured) return;
   statistics.mass_rows += 1;
   statistics.mass_sum += mass;
   statistics.mass_min = std::min(statistics.mass_min, mass);
@@ -167,7 +173,7 @@ void FinishDenseRow(const Call& call, const RowState& row, const float* sum, Sta
     const float factor = std::exp(row.all.largest - total.largest) / total.sum;
     std::transform(sum, sum + call.input.d_v, out, [factor](float x) { return x * factor; });
   }
-  Count(row, row.visible->count, 1.0, statistics);
+  Count(call, row, row.visible->count, 1.0, statistics);
 }
 
 // Hands the selection to the caller, if that is wanted.
@@ -200,7 +206,7 @@ bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scrat
       mass = std::exp(log_sum_kept - selection.log_sum_all);
     }
   }
-  Count(row, selection.count, mass, statistics);
+  Count(call, row, selection.count, mass, statistics);
   return true;
 }
 

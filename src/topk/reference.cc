@@ -35,6 +35,8 @@ class Row {
   int64_t CountVisible();
 
  private:
+  // In the order of outputs: [batch, query, head].
+  int64_t RowNumber() const { return (batch_ * input_.n_query + query_) * input_.n_head + head_; }
   void ScoreVisibleKeys();
   bool MayRunDense(const AttentionOutput& output) const {
     return output.selection == nullptr && input_.activation == Activation::kSoftmax && input_.dropout_p == 0;
@@ -120,7 +122,7 @@ std::vector<double> Row::Weights() const {
 
 void Row::Attend(const AttentionOutput& output) {
   const std::vector<double> weights = Weights();
-  const DropoutRow dropout = DropoutRow::Of(input_, (batch_ * input_.n_query + query_) * input_.n_head + head_);
+  const DropoutRow dropout = DropoutRow::Of(input_, RowNumber());
   std::vector<double> sum(input_.d_v, 0.0);
   for (size_t s = 0; s < selected_.size(); ++s) {
     const KeyIndex key = selected_[s].key;
@@ -157,13 +159,15 @@ void Row::Compute(const AttentionOutput& output, Statistics& statistics) {
   statistics.keys_kept += n_selected;
   statistics.keys_scored += n_visible;
   const bool sampled = options_.mass == MassMode::kSampled && n_visible % kMassSamplingPeriod == 0;
+  double mass = std::numeric_limits<double>::quiet_NaN();  // not measured
   if (n_visible > 0 && (sampled || options_.mass == MassMode::kExact || options_.min_mass > 0)) {
-    const double mass = n_selected == n_visible ? 1.0 : std::exp(LogSumExp(selected_) - LogSumExp(visible_));
-    if (std::isnan(mass)) return;  // scores that are not finite have no mass
-    statistics.mass_rows += 1;
-    statistics.mass_sum += mass;
-    statistics.mass_min = std::min(statistics.mass_min, mass);
+    mass = n_selected == n_visible ? 1.0 : std::exp(LogSumExp(selected_) - LogSumExp(visible_));
   }
+  if (output.mass != nullptr) output.mass[RowNumber()] = static_cast<float>(mass);
+  if (std::isnan(mass)) return;  // as that of scores that are not finite
+  statistics.mass_rows += 1;
+  statistics.mass_sum += mass;
+  statistics.mass_min = std::min(statistics.mass_min, mass);
 }
 
 int64_t Row::CountVisible() {

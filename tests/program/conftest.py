@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from selenium import webdriver
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # for the modules that tests share
 
@@ -39,24 +41,33 @@ class Run(Protocol):
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]: ...
 
 
+@pytest.fixture(scope="session")
+def run_in(qwen_infer: Path) -> Callable[[Path], Run]:
+    """Of a folder: what runs qwen-infer to its end from there, without input."""
+
+    def from_folder(folder: Path) -> Run:
+        def run_program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+            return subprocess.run(
+                [qwen_infer, *map(str, arguments)],
+                env=clean_environment() | environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+
+        return run_program
+
+    return from_folder
+
+
 @pytest.fixture
-def run(qwen_infer: Path, tmp_path: Path) -> Run:
+def run(run_in: Callable[[Path], Run], tmp_path: Path) -> Run:
     """Runs qwen-infer to its end, from a folder of its own and without input."""
-
-    def run_program(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [qwen_infer, *map(str, arguments)],
-            env=clean_environment() | environment,
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-
-    return run_program
+    return run_in(tmp_path)
 
 
 @pytest.fixture
@@ -111,3 +122,22 @@ def guarded(qwen_infer: Path, model_path: Path) -> Iterator[Server]:
     running = serve(qwen_infer, model_path, *flags, *more)
     yield running
     end(running)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[webdriver.Chrome]:
+    """Headless Chromium; its log has what pages say and ask for."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("there is no chromium with chromedriver: apt-get install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.add_argument("--headless=new")
+    options.add_argument("--window-size=1280,900")
+    options.add_argument("--disable-dev-shm-usage")  # small in containers
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium's own does not run as root
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    yield started
+    started.quit()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from selenium import webdriver
@@ -17,23 +15,6 @@ pytestmark = pytest.mark.model
 
 WAIT_SECONDS = 240  # far more than it takes: a loaded machine generates a few tokens a second
 LONG_TASK = "Count from 1 to 500, one number a line."
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("there is no chromium with chromedriver: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.add_argument("--headless=new")
-    options.add_argument("--disable-dev-shm-usage")  # small in containers
-    if os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium's own does not run as root
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    yield started
-    started.quit()
 
 
 @pytest.fixture

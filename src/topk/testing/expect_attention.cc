@@ -48,7 +48,10 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
   OutputTensor expected(input);
   Selection expected_selection;
   Statistics expected_statistics;
-  ASSERT_EQ(ReferenceAttention(input, options, {expected.view(), &expected_selection, &expected_statistics}).message(),
+  std::vector<float> expected_mass(static_cast<size_t>(input.n_batch * input.n_query * input.n_head));
+  ASSERT_EQ(ReferenceAttention(input, options,
+                               {expected.view(), &expected_selection, &expected_statistics, expected_mass.data()})
+                .message(),
             "")
       << what;
   OutputTensor expected_plain = expected;
@@ -58,11 +61,14 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
   const auto expect_equal = [&](const Executor& executor, const std::string& where) {
     OutputTensor out(input);
     Selection selection;
-    ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr}, executor).message(), "") << where;
+    std::vector<float> mass(expected_mass.size());
+    ASSERT_EQ(Attention(input, options, {out.view(), &selection, nullptr, mass.data()}, executor).message(), "")
+        << where;
     ASSERT_EQ(selection.row_offsets, expected_selection.row_offsets) << where;
     ASSERT_EQ(selection.keys, expected_selection.keys) << where;
     ExpectClose(selection.weights, expected_selection.weights, where + " weights");
     ExpectClose(out.numbers, expected.numbers, where + " with selection");
+    ExpectClose(mass, expected_mass, where + " mass");
 
     OutputTensor plain(input);
     Statistics statistics;
