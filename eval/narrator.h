@@ -20,6 +20,9 @@ class Narrator {
   // part: "window 1 of 8".
   void Begin(std::string part);
 
+  // The parts cost more by that than it was told, or less.
+  void Expect(double more) { progress_.Expect(more); }
+
   // That much of it is done; tokens: that were read of it so far.
   void Add(double cost, int64_t tokens);
 

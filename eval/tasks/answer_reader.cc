@@ -20,15 +20,20 @@ constexpr size_t kChunk = 256;
 // on two cores.
 constexpr double kGeneratedToken = 8;
 
+double CostOfAnswer(const Task& task) { return kGeneratedToken * static_cast<double>(task.answer_tokens); }
+
 double CostOfPart(size_t at, size_t end, double doubling) {
   return ReadingCost(static_cast<int64_t>(end - at), static_cast<int64_t>(at), doubling);
 }
 
-size_t InCommon(std::span<const Token> a, std::span<const Token> b) {
-  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
 }  // namespace
+
+size_t TokensKept(std::span<const Token> before, std::span<const Token> prompt) {
+  const size_t most = std::min(before.size(), prompt.size() - 1);
+  const auto first = prompt.first(most);
+  return static_cast<size_t>(std::mismatch(first.begin(), first.end(), before.begin()).first - first.begin()) / kChunk *
+         kChunk;
+}
 
 AnswerReader::AnswerReader(std::shared_ptr<Model> model, const Options& options,
                            const std::function<bool()>& is_interrupted)
@@ -46,21 +51,24 @@ AnswerReader::AnswerReader(std::shared_ptr<Model> model, const Options& options,
 }
 
 double AnswerReader::CostOf(const Task& task) const {
+  return CostOf(task, static_cast<size_t>(options_.length - task.answer_tokens), 0);
+}
+
+double AnswerReader::CostOf(const Task& task, size_t tokens, size_t kept) const {
   double cost = 0;
-  for (const Way& way : ways_) {
-    cost += CostOfPart(0, static_cast<size_t>(options_.length - task.answer_tokens), way.doubling) +
-            kGeneratedToken * static_cast<double>(task.answer_tokens);
-  }
+  for (const Way& way : ways_) cost += CostOfPart(kept, tokens, way.doubling) + CostOfAnswer(task);
   return cost;
 }
 
 std::vector<Outcome> AnswerReader::Read(const Task& task, const Prompt& prompt, const OnRead& on_read) {
+  const size_t kept = TokensKept(held_, prompt.tokens);
   std::vector<Outcome> outcomes;
-  for (size_t way = 0; way < ways_.size(); ++way) outcomes.push_back(ReadWay(way, task, prompt, on_read));
+  for (size_t way = 0; way < ways_.size(); ++way) outcomes.push_back(ReadWay(way, task, prompt, kept, on_read));
+  held_ = prompt.tokens;
   return outcomes;
 }
 
-Outcome AnswerReader::ReadWay(size_t way, const Task& task, const Prompt& prompt, const OnRead& on_read) {
+Outcome AnswerReader::ReadWay(size_t way, const Task& task, const Prompt& prompt, size_t kept, const OnRead& on_read) {
   Outcome outcome;
   const bool is_full = way == eval::kFullAttention;
   if (!is_full) {
@@ -71,18 +79,19 @@ Outcome AnswerReader::ReadWay(size_t way, const Task& task, const Prompt& prompt
   {
     const TimeInto time(outcome.seconds);
     const Context& context = *ways_[way].context;
-    ReadPrompt(ways_[way], prompt.tokens, on_read);
+    ReadPrompt(ways_[way], prompt.tokens, kept, on_read);
+    size_t position = prompt.tokens.size();
     Answer answer(*model_, {.max_new_tokens = task.answer_tokens, .sampling = {.temperature = 0}}, prompt.tokens);
     outcome.answer = answer.Sample(*context.get(), -1);
     // Once everything is there, what follows can't change the score.
     while (!answer.is_finished() && ScoreOf(prompt.example.references, outcome.answer) < 1) {
       const Token token = answer.last_token();
-      Decode(ways_[way], std::span(&token, 1));
+      Decode(ways_[way], std::span(&token, 1), position++);
       outcome.answer += answer.Sample(*context.get(), -1);
     }
     outcome.answer += answer.Finish(FinishReason::kStop);
   }
-  on_read(kGeneratedToken * static_cast<double>(task.answer_tokens), static_cast<int64_t>(prompt.tokens.size()));
+  on_read(CostOfAnswer(task), static_cast<int64_t>(prompt.tokens.size()));
   outcome.score = ScoreOf(prompt.example.references, outcome.answer);
   if (is_full) return outcome;
   outcome.attention = model_->AttentionTotal().sums;
@@ -94,26 +103,22 @@ Outcome AnswerReader::ReadWay(size_t way, const Task& task, const Prompt& prompt
   return outcome;
 }
 
-void AnswerReader::ReadPrompt(Way& way, std::span<const Token> tokens, const OnRead& on_read) {
-  // The last token is read in any case: what it predicts is wanted.
-  const size_t shared = std::min(InCommon(way.held, tokens), tokens.size() - 1) / kChunk * kChunk;
-  way.held.resize(way.context->Truncate(0, static_cast<int64_t>(shared)) ? shared : 0);
-  on_read(CostOfPart(0, way.held.size(), way.doubling), static_cast<int64_t>(way.held.size()));
-  while (way.held.size() < tokens.size()) {
-    const size_t at = way.held.size();
-    Decode(way, tokens.subspan(at, std::min(kChunk, tokens.size() - at)));
-    on_read(CostOfPart(at, way.held.size(), way.doubling), static_cast<int64_t>(way.held.size()));
+void AnswerReader::ReadPrompt(Way& way, std::span<const Token> tokens, size_t kept, const OnRead& on_read) {
+  size_t at = way.context->Truncate(0, static_cast<int64_t>(kept)) ? kept : 0;
+  while (at < tokens.size()) {
+    const size_t end = std::min(at + kChunk, tokens.size());
+    Decode(way, tokens.subspan(at, end - at), at);
+    on_read(CostOfPart(at, end, way.doubling), static_cast<int64_t>(end));
+    at = end;
   }
 }
 
-void AnswerReader::Decode(Way& way, std::span<const Token> tokens) {
+void AnswerReader::Decode(Way& way, std::span<const Token> tokens, size_t position) {
   batch_.Clear();
-  const size_t at = way.held.size();
   for (size_t i = 0; i < tokens.size(); ++i) {
-    batch_.Add(tokens[i], static_cast<int64_t>(at + i), 0, i + 1 == tokens.size());
+    batch_.Add(tokens[i], static_cast<int64_t>(position + i), 0, i + 1 == tokens.size());
   }
   if (!way.context->Decode(batch_)) throw Cancelled();
-  way.held.insert(way.held.end(), tokens.begin(), tokens.end());
 }
 
 }  // namespace qwen_infer::tasks

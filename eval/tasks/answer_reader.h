@@ -19,6 +19,10 @@
 
 namespace qwen_infer::tasks {
 
+// How many tokens of a prompt need not be read again after another one. Whole chunks of those that both begin with, but
+// the last token of a prompt is always read: what it predicts is wanted.
+size_t TokensKept(std::span<const Token> before, std::span<const Token> prompt);
+
 class AnswerReader {
  public:
   // on_read gets the cost of each part that is done, in the unit of ReadingCost, and how many tokens of the prompt a
@@ -29,8 +33,11 @@ class AnswerReader {
   // caches.
   AnswerReader(std::shared_ptr<Model> model, const Options& options, const std::function<bool()>& is_interrupted);
 
-  // What an example of a task costs; less if a part of it is not read again.
+  // What an example of a task costs at most.
   double CostOf(const Task& task) const;
+
+  // The same of a prompt with so many tokens, of which `kept` are not read again.
+  double CostOf(const Task& task, size_t tokens, size_t kept) const;
 
   // The outcome of each way. At most options.length tokens with the answer. Throws Cancelled if interrupted,
   // std::runtime_error if llama.cpp fails or does not use top-k attention.
@@ -39,17 +46,17 @@ class AnswerReader {
  private:
   struct Way {
     std::unique_ptr<Context> context;
-    std::vector<Token> held = {};  // in the cache
-    double doubling = 0;           // what its depth costs (ReadingCost)
+    double doubling = 0;  // what its depth costs (ReadingCost)
   };
 
-  Outcome ReadWay(size_t way, const Task& task, const Prompt& prompt, const OnRead& on_read);
-  void ReadPrompt(Way& way, std::span<const Token> tokens, const OnRead& on_read);
-  void Decode(Way& way, std::span<const Token> tokens);
+  Outcome ReadWay(size_t way, const Task& task, const Prompt& prompt, size_t kept, const OnRead& on_read);
+  void ReadPrompt(Way& way, std::span<const Token> tokens, size_t kept, const OnRead& on_read);
+  void Decode(Way& way, std::span<const Token> tokens, size_t position);
 
   std::shared_ptr<Model> model_;
   const Options& options_;
   std::vector<Way> ways_;
+  std::vector<Token> held_;  // the prompt that was read last: in all caches, with an answer of each
   Batch batch_;
 };
 

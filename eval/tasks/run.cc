@@ -40,17 +40,51 @@ const Result* Find(const std::vector<Result>& done, const Task& task, int64_t in
   return found == done.end() ? nullptr : &*found;
 }
 
-// Calls fn(task, index) for all that the options ask for.
-template <typename Fn>
-void ForEachExample(const Options& options, Fn&& fn) {
-  for (const Task* task : options.tasks) {
-    for (int64_t index = 0; index < options.examples; ++index) fn(*task, index);
-  }
-}
-
 topk::Status MakePrompt(const Task& task, int64_t index, const Material& material, const Options& options,
                         const Encoder& encode, Prompt& out) {
   return Fit(task, material, options.length, SeedOf(options.seed, task.name, index), encode, out);
+}
+
+// The indices of the examples that are to be read.
+std::vector<int64_t> MissingOf(const Task& task, const Options& options, const std::vector<Result>& done) {
+  std::vector<int64_t> missing;
+  for (int64_t index = 0; index < options.examples; ++index) {
+    if (Find(done, task, index) == nullptr) missing.push_back(index);
+  }
+  return missing;
+}
+
+struct Question {
+  int64_t index = 0;
+  Prompt prompt;
+};
+
+// Sorted by their tokens: so each prompt has at least as much in common with the one before it as with any earlier one,
+// and what prompts begin alike with is read once. All passkeys of a length stand in the same noise, for example: half
+// of it need not be read.
+std::vector<Question> InReadingOrder(const Task& task, const std::vector<int64_t>& indices, const Material& material,
+                                     const Options& options, const Encoder& encode) {
+  std::vector<Question> questions;
+  for (const int64_t index : indices) {
+    Question& question = questions.emplace_back(Question{.index = index, .prompt = {}});
+    const topk::Status status = MakePrompt(task, index, material, options, encode, question.prompt);
+    if (!status.ok()) throw std::runtime_error(status.message());
+  }
+  std::stable_sort(questions.begin(), questions.end(),
+                   [](const Question& a, const Question& b) { return a.prompt.tokens < b.prompt.tokens; });
+  return questions;
+}
+
+// Read one after the other.
+double CostOf(const Task& task, const std::vector<Question>& questions, const AnswerReader& reader) {
+  double cost = 0;
+  std::span<const Token> before;
+  for (const Question& question : questions) {
+    const std::vector<Token>& tokens = question.prompt.tokens;
+    cost += reader.CostOf(task, tokens.size(), TokensKept(before, tokens));
+    before = tokens;
+  }
+  return cost;
 }
 
 }  // namespace
@@ -112,39 +146,50 @@ topk::Status CheckLength(const Model& model, const Material& material, const Opt
 
 std::vector<Result> Wanted(const Options& options, const std::vector<Result>& done) {
   std::vector<Result> wanted;
-  ForEachExample(options, [&](const Task& task, int64_t index) {
-    if (const Result* result = Find(done, task, index); result != nullptr) wanted.push_back(*result);
-  });
+  for (const Task* task : options.tasks) {
+    for (int64_t index = 0; index < options.examples; ++index) {
+      if (const Result* result = Find(done, *task, index); result != nullptr) wanted.push_back(*result);
+    }
+  }
   return wanted;
 }
 
 void RunExamples(const std::shared_ptr<Model>& model, const Material& material, const Options& options,
                  const eval::RunIdentity& identity, const std::string& state_path, const eval::Listener& listener,
                  std::vector<Result>& done) {
-  std::vector<std::pair<const Task*, int64_t>> missing;
-  ForEachExample(options, [&](const Task& task, int64_t index) {
-    if (Find(done, task, index) == nullptr) missing.emplace_back(&task, index);
-  });
+  std::vector<std::pair<const Task*, std::vector<int64_t>>> missing;
+  for (const Task* task : options.tasks) {
+    if (std::vector<int64_t> indices = MissingOf(*task, options, done); !indices.empty()) {
+      missing.emplace_back(task, std::move(indices));
+    }
+  }
   if (missing.empty()) return;
   AnswerReader reader(model, options, listener.is_interrupted);
   const Encoder encode = EncoderOf(*model);
+  const auto at_most = [&](const auto& of_task) {
+    return static_cast<double>(of_task.second.size()) * reader.CostOf(*of_task.first);
+  };
   double cost = 0;
-  for (const auto& [task, index] : missing) cost += reader.CostOf(*task);
+  for (const auto& of_task : missing) cost += at_most(of_task);
   eval::Narrator narrator(listener.say, cost);
-  for (const auto& [task, index] : missing) {
-    narrator.Begin(std::string(task->name) + " " + std::to_string(index + 1) + " of " +
-                   std::to_string(options.examples));
-    Prompt prompt;
-    topk::Status status = MakePrompt(*task, index, material, options, encode, prompt);
-    if (!status.ok()) throw std::runtime_error(status.message());
-    std::vector<Outcome> ways =
-        reader.Read(*task, prompt, [&](double part, int64_t tokens) { narrator.Add(part, tokens); });
-    done.push_back({.task = std::string(task->name),
-                    .index = index,
-                    .prompt_tokens = static_cast<int64_t>(prompt.tokens.size()),
-                    .references = prompt.example.references,
-                    .ways = std::move(ways)});
-    if (status = SaveState(state_path, identity, done); !status.ok()) throw std::runtime_error(status.message());
+  for (const auto& of_task : missing) {
+    const Task& task = *of_task.first;
+    const std::vector<Question> questions = InReadingOrder(task, of_task.second, material, options, encode);
+    narrator.Expect(CostOf(task, questions, reader) - at_most(of_task));
+    int64_t n_done = options.examples - static_cast<int64_t>(questions.size());
+    for (const Question& question : questions) {
+      narrator.Begin(std::string(task.name) + " " + std::to_string(++n_done) + " of " +
+                     std::to_string(options.examples));
+      std::vector<Outcome> ways =
+          reader.Read(task, question.prompt, [&](double part, int64_t tokens) { narrator.Add(part, tokens); });
+      done.push_back({.task = std::string(task.name),
+                      .index = question.index,
+                      .prompt_tokens = static_cast<int64_t>(question.prompt.tokens.size()),
+                      .references = question.prompt.example.references,
+                      .ways = std::move(ways)});
+      const topk::Status status = SaveState(state_path, identity, done);
+      if (!status.ok()) throw std::runtime_error(status.message());
+    }
   }
 }
 
