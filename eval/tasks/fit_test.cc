@@ -22,13 +22,15 @@ std::vector<Token> WordTokens(const Example& example) {
 Material Functions(int count) {
   Material material;
   for (int i = 0; i < count; ++i) {
-    const std::string name =
-        "function_" + std::string(1, static_cast<char>('a' + i / 26)) + static_cast<char>('a' + i % 26);
-    const std::string description = "Returns the number " + std::to_string(i) + ", whatever happens.";
-    material.functions.push_back({.name = name,
-                                  .description = description,
-                                  .code = "def " + name + "():\n    \"\"\"" + description + "\"\"\"\n    return 1",
-                                  .tokens = 20});
+    constexpr int kLetters = 26;
+    PythonFunction& function = material.functions.emplace_back();
+    function.name = "function_";
+    function.name += static_cast<char>('a' + i / kLetters);
+    function.name += static_cast<char>('a' + i % kLetters);
+    function.description = "Returns the number " + std::to_string(i) + ", whatever happens.";
+    function.code.append("def ").append(function.name).append("():\n    \"\"\"");
+    function.code.append(function.description).append("\"\"\"\n    return 1");
+    function.tokens = 20;
   }
   return material;
 }

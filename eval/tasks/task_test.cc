@@ -22,13 +22,13 @@ Material TestMaterial() {
   Material material;
   for (int i = 0; i < 30; ++i) material.sentences.push_back("Sentence " + std::to_string(i) + " tells nothing.");
   for (int i = 0; i < 20; ++i) {
-    const std::string number = std::to_string(i);
-    const std::string description = "Return what the case of number " + number + " is about.";
-    material.functions.push_back({.name = "case_of_letter_" + std::string(1, static_cast<char>('a' + i)),
-                                  .description = description,
-                                  .code = "def case_of_letter_" + std::string(1, static_cast<char>('a' + i)) +
-                                          "():\n    \"\"\"" + description + "\"\"\"\n    return " + number,
-                                  .tokens = 40});
+    PythonFunction& function = material.functions.emplace_back();
+    function.name = "case_of_letter_";
+    function.name += static_cast<char>('a' + i);
+    function.description = "Return what the case of number " + std::to_string(i) + " is about.";
+    function.code.append("def ").append(function.name).append("():\n    \"\"\"");
+    function.code.append(function.description).append("\"\"\"\n    return 1");
+    function.tokens = 40;
   }
   return material;
 }

@@ -51,7 +51,7 @@ Example MakeChain(size_t letters, size_t lines, eval::Random& random) {
 }  // namespace
 
 Example MakeVariableTracking(const Material& /*material*/, const Request& request, eval::Random& random) {
-  // RULER's example has up to 500 tokens: 15 lines of noise and the rest.
+  // RULER's has at most 500 tokens, and its lines of noise are counted in fives.
   constexpr size_t kShotLetters = 3;
   constexpr size_t kShotLines = 10;
   constexpr size_t kLetters = 5;
