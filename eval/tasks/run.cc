@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <tuple>
 #include <utility>
 
 #include "engine/model_file.h"
@@ -70,8 +71,9 @@ std::vector<Question> InReadingOrder(const Task& task, const std::vector<int64_t
     const topk::Status status = MakePrompt(task, index, material, options, encode, question.prompt);
     if (!status.ok()) throw std::runtime_error(status.message());
   }
-  std::stable_sort(questions.begin(), questions.end(),
-                   [](const Question& a, const Question& b) { return a.prompt.tokens < b.prompt.tokens; });
+  std::sort(questions.begin(), questions.end(), [](const Question& a, const Question& b) {
+    return std::tie(a.prompt.tokens, a.index) < std::tie(b.prompt.tokens, b.index);
+  });
   return questions;
 }
 

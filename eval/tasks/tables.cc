@@ -80,17 +80,22 @@ std::vector<std::string> Facts(const Report& report) {
 }
 
 std::vector<std::string> Legend(const Report& report) {
-  std::vector<std::string> lines = {
+  std::vector<std::string> lines;
+  lines.emplace_back(
       "score: the share of what was asked for that is in the answer, mean over the examples, in percent (RULER's "
-      "string_match_all); all ways answer the same prompts, always with the most likely token",
+      "string_match_all); all ways answer the same prompts, always with the most likely token");
+  lines.emplace_back(
       "difference: of the scores, in points, paired by example; in brackets the 95 % interval of Bonett and Price "
-      "(2012), which has a width where no two answers differ",
+      "(2012), which has a width where no two answers differ");
+  lines.emplace_back(
       "right: all that was asked for is in the answer. McNemar's p: how likely it is that so many or more of the "
-      "examples that differ do so in one direction, if both ways are equally good (exact, two-sided)",
-      "kept: share of the visible keys, over all rows (query and head) that were computed: what a prompt has in common "
-      "with the one before it is not read again. Mass: share of the full softmax that the kept keys have",
+      "examples that differ do so in one direction, if both ways are equally good (exact, two-sided)");
+  lines.emplace_back(
+      "kept: share of the visible keys, over all rows (query and head) that were computed: what prompts begin alike "
+      "with is read once. Mass: share of the full softmax that the kept keys have");
+  lines.emplace_back(
       "passkey is that of Mohtashami and Jaggi (2023); niah_*, vt, cwe and fwe are those of RULER (Hsieh et al., 2024, "
-      "github.com/NVIDIA/RULER), in its words, with words of our own to hide and to count"};
+      "github.com/NVIDIA/RULER), in its words, with words of our own to hide and to count");
   for (const TaskSummary& task : report.tasks) {
     for (const WaySummary& way : task.ways) {
       if (eval::MassNote(way.attention).empty()) continue;

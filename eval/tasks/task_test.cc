@@ -103,7 +103,8 @@ TEST(TasksTest, ThePasskeyStandsInItsSentenceAnywhereInTheNoise) {
   for (uint64_t seed = 0; seed < 100; ++seed) {
     const Example example = Make("passkey", 10, seed);
     const std::string& key = example.references.at(0);
-    const std::string needle = "The pass key is " + key + ". Remember it. " + key + " is the pass key.\n";
+    std::string needle = "The pass key is ";
+    needle.append(key).append(". Remember it. ").append(key).append(" is the pass key.\n");
     ASSERT_EQ(Count(example.question, needle), 1U);
     const std::string before = example.question.substr(0, example.question.find(needle));
     lines.insert(Count(before, "The grass is green."));
@@ -241,7 +242,9 @@ TEST(TasksTest, TheFunctionThatIsAskedForHasTheDocstring) {
     const Example example = Make("code_retrieval", 400, seed);
     const std::string& name = example.references.at(0);
     const std::string description = Between(example.question, "has the docstring \"", "\"?");
-    EXPECT_EQ(Count(example.question, "def " + name + "():\n    \"\"\"" + description + "\"\"\""), 1U);
+    std::string code = "def ";
+    code.append(name).append("():\n    \"\"\"").append(description).append("\"\"\"");
+    EXPECT_EQ(Count(example.question, code), 1U);
     EXPECT_EQ(Count(example.question, "def "), 11U);  // it, and others of 400 tokens
     names.insert(name);
   }
