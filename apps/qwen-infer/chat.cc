@@ -17,7 +17,7 @@
 #include "chat_loop.h"
 #include "chat_summary.h"
 #include "conversation.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -80,7 +80,7 @@ topk::Status MakePlan(Arguments arguments, Plan& plan) {
   }
   const std::vector<std::string_view> rest(plan.line.llama.begin(), plan.line.llama.end());
   if (status.ok()) status = ParseChatFlags(rest, std::getenv("LLAMA_ARG_MODEL"), plan.flags);
-  if (status.ok()) status = CheckProfileIsOf(plan.line.settings, plan.flags.model);
+  if (status.ok()) status = CheckFitsModel(plan.line.settings, plan.flags.model);
   if (status.ok()) status = ReadFirstMessage(plan);
   if (status.ok() && !plan.line.statistics_path.empty()) status = CheckWritable(plan.line.statistics_path);
   return status;

@@ -9,8 +9,8 @@
 
 #include "atomic_file.h"
 #include "engine/backends.h"
+#include "engine/model_check.h"
 #include "engine/model_file.h"
-#include "engine/profile_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -70,7 +70,7 @@ std::string ModelPath(const std::vector<std::string>& llama) {
 topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   constexpr const char* kFlashAttentionVariable = "LLAMA_ARG_FLASH_ATTN";
   topk::Status status = ForceFlashAttention(tool.flash_attention, std::getenv(kFlashAttentionVariable), line.llama);
-  if (status.ok()) status = CheckProfileIsOf(line.settings, ModelPath(line.llama));
+  if (status.ok()) status = CheckFitsModel(line.settings, ModelPath(line.llama));
   if (!status.ok()) return status;
   unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
   // The warm-up decodes two tokens, fewer than any budget worth checking.

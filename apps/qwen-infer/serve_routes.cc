@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/model_check.h"
 #include "page_nonce.h"
 #include "perf_hooks.h"
 #include "plugin.h"
@@ -119,7 +120,7 @@ server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
 }
 
 // Needs a key, because it changes what all clients get.
-server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key) {
+server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key, const std::string& model_path) {
   if (!has_api_key) {
     return ErrorAnswer("settings change only on a server with a key: start it with --api-key KEY",
                        ERROR_TYPE_PERMISSION);
@@ -132,6 +133,7 @@ server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key)
   const std::lock_guard lock(mutex);
   Settings settings = CurrentSettings();
   topk::Status status = ApplyConfig(request.body, settings);
+  if (status.ok()) status = CheckFitsModel(settings, model_path);
   if (status.ok()) status = SetSettings(settings);
   if (!status.ok()) return ErrorAnswer(status.message(), ERROR_TYPE_INVALID_REQUEST);
   return JsonAnswer(json({{"settings", FormatSettings(settings)}}).dump_safe());
@@ -347,10 +349,11 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
       [&llama = routes.get_metrics](const server_http_req& request) { return GetMetrics(llama, request); });
   add(Method::kGet, "/topk/stats", GetStatisticsReport);
   add(Method::kPost, "/topk/stats/reset", PostStatisticsReset);
-  add(Method::kPost, "/topk/config", [has_api_key = HasApiKey(params)](const server_http_req& request) {
-    const std::optional<Refusal> refusal = CheckJson(request.body);
-    return refusal ? RefusalAnswer(*refusal) : PostConfig(request, has_api_key);
-  });
+  add(Method::kPost, "/topk/config",
+      [has_api_key = HasApiKey(params), model_path = params.model.path](const server_http_req& request) {
+        const std::optional<Refusal> refusal = CheckJson(request.body);
+        return refusal ? RefusalAnswer(*refusal) : PostConfig(request, has_api_key, model_path);
+      });
   // --path has llama.cpp serve files of the user's there.
   if (params.ui && params.public_path.empty()) add(Method::kGet, "/", GetPage);
 }

@@ -123,6 +123,26 @@ COMMANDS_WITH_MODEL: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] 
         1,
         ("3030 tokens", "context of 512", "-c at the start"),
     ),
+    "layer_past_the_last": (
+        ("complete", "-p", "x", USE, "--top_k_attention_layers", "k@20-24=4"),
+        2,
+        ("k@20-24=4 is about layer 24", "24 layers, 0 to 23", "leave it out"),
+    ),
+    "dense_layers_past_the_last": (
+        ("chat", "-p", "x", USE, "--top_k_attention_dense_layers", 99),
+        2,
+        ("dense_layers=99 is about layer 98", "24 layers"),
+    ),
+    "eval_of_a_layer_past_the_last": (
+        ("eval", "-f", "long.txt", "--setting", "k@99=4", "-c", 512),
+        2,
+        ("k@99=4 is about layer 99", "24 layers"),
+    ),
+    "inspect_of_a_layer_past_the_last": (
+        ("inspect", "--prompt-file", "short.txt", "--json", "out.json", "--setting", "k@99=4"),
+        2,
+        ("k@99=4 is about layer 99", "24 layers"),
+    ),
     "text_too_short": (
         ("perplexity", "-f", "short.txt", "-c", 512),
         1,
@@ -215,6 +235,7 @@ REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
     "config_temperature_nan": (CONFIG, b'{"temperature": "nan"}', 400, ("temperature=nan", "0.001 to 1000")),
     "config_temperature_negative": (CONFIG, b'{"temperature": -1}', 400, ("temperature=-1", "0.001 to 1000")),
     "config_unknown_key": (CONFIG, b'{"budget": 3}', 400, ("budget", "Allowed settings")),
+    "config_a_layer_past_the_last": (CONFIG, b'{"k@99": 4}', 400, ("k@99=4", "24 layers, 0 to 23")),
     "config_a_file": (CONFIG, b'{"record@0": "/dev/null"}', 400, ("record@0",)),
     "config_broken": (CONFIG, b"{", 400, ("JSON",)),
     "config_empty": (CONFIG, b"", 400, ("JSON",)),
