@@ -132,6 +132,14 @@ int WithOutput(int code) {
   return kExitFailure;
 }
 
+void EndWithWrittenOutput() {
+  std::atexit([] {
+    const int code = WithOutput(kExitSuccess);
+    std::fflush(nullptr);
+    std::_Exit(code);
+  });
+}
+
 void EndNow(int code) {
   FlushLog();
   if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
@@ -145,6 +153,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   topk::Status status = ParseCommandLine(arguments, line);
   // --help wins over a mistake: it is what one asks for after making one.
   if (HasLlamaFlag(line.llama, kHelpFlags)) {
+    EndWithWrittenOutput();
     PrintHelp(tool);
     return CallEntry(tool, line.llama);
   }
