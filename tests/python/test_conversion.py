@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -103,6 +104,29 @@ def test_second_start_takes_the_cache(
     copy = tmp_path / "elsewhere"
     shutil.copytree(checkpoint, copy)
     assert resolve_model(copy) == first  # by content
+
+
+def test_cache_is_listed_and_cleared(checkpoint: Path, cache: Path) -> None:
+    path = resolve_model(checkpoint)
+    (cache / "converted" / "mine.gguf").write_bytes(b"the user's own")
+    listed = run_convert("--list-cache")
+    assert listed.returncode == 0
+    assert re.fullmatch(rf" +[\d.]+ MB  {re.escape(str(path))}\n", listed.stdout)
+    assert f"1 files, {listed.stdout.split('  ' + str(path))[0].strip()}, in {path.parent}" in listed.stderr
+    cleared = run_convert("--clear_cache")
+    assert cleared.returncode == 0
+    assert f"are free again in {path.parent}" in cleared.stderr
+    assert [file.name for file in (cache / "converted").iterdir()] == ["mine.gguf"]
+    assert run_convert("--clear_cache").returncode == 0
+    refused = run_convert("--clear_cache", checkpoint)
+    assert refused.returncode == 2
+    assert "convert nothing: leave out the rest" in refused.stderr
+
+
+def test_an_empty_cache_is_not_made_by_looking(cache: Path) -> None:
+    for flag in ("--list_cache", "--clear_cache"):
+        assert run_convert(flag).returncode == 0
+    assert not cache.exists()
 
 
 def test_other_content_is_another_model(checkpoint: Path, tmp_path: Path) -> None:
