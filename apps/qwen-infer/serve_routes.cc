@@ -273,11 +273,21 @@ server_http_res_ptr RefusalAnswer(const Refusal& refusal) {
   return JsonAnswer(json({{"error", error}}).dump_safe(), refusal.status);
 }
 
-// A handler that is asked only if the body is in order.
+// A handler that is asked only if the body is in order. What it throws all the same is, but for one thing, about what
+// it read in the request: the model computes on another thread.
 Handler WithCheckedBody(Handler handler, std::vector<std::string> models) {
   return [handler = std::move(handler), models = std::move(models)](const server_http_req& request) {
-    const std::optional<Refusal> refusal = CheckModelRequest(request.body, models);
-    return refusal ? RefusalAnswer(*refusal) : handler(request);
+    if (const std::optional<Refusal> refusal = CheckModelRequest(request.body, models)) return RefusalAnswer(*refusal);
+    try {
+      return handler(request);
+    } catch (const std::out_of_range&) {
+      return ErrorAnswer("a number in the body is out of its range, such as a token that the model does not have",
+                         ERROR_TYPE_INVALID_REQUEST);
+    } catch (const std::runtime_error& error) {
+      constexpr std::string_view kOfTheAnswer = "The model produced output";  // that is not as its format wants it
+      if (std::string_view(error.what()).starts_with(kOfTheAnswer)) throw;
+      return ErrorAnswer(error.what(), ERROR_TYPE_INVALID_REQUEST);
+    }
   };
 }
 
