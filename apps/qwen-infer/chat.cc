@@ -26,6 +26,7 @@
 #include "run.h"
 #include "subcommands.h"
 #include "text_file.h"
+#include "tool_input.h"
 
 namespace qwen_infer {
 
@@ -62,8 +63,9 @@ void PrintHelp() {
 
 topk::Status ReadFirstMessage(Plan& plan) {
   ChatFlags& flags = plan.flags;
-  topk::Status status;
-  if (!flags.system_prompt_file.empty()) status = ReadTextFile(flags.system_prompt_file, flags.system_prompt);
+  topk::Status status = CheckPrompt(flags.prompt);
+  if (status.ok() && !flags.system_prompt_file.empty())
+    status = ReadTextFile(flags.system_prompt_file, flags.system_prompt);
   if (status.ok() && !flags.file.empty()) status = ReadTextFile(flags.file, plan.first_message);
   if (status.ok() && !flags.file.empty() && plan.first_message.empty()) {
     status = topk::InvalidArgument(flags.file + " is empty, and was to be the first message: name another file");

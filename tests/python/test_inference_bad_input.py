@@ -141,6 +141,8 @@ def test_other_bad_calls_are_named(full: Qwen3Inference, model_path: Path) -> No
         Qwen3Inference(model_path, True, "k=0")
     with pytest.raises(ValueError, match=r"(?s)k=1000000000000.*Allowed settings"):
         Qwen3Inference(model_path, True, "k=1000000000000")
+    with pytest.raises(ValueError, match="temperature=-1"):
+        Qwen3Inference(model_path, True, "temperature=-1")
     with pytest.raises(ValueError, match=r"(?s)budget.*Allowed settings"):
         Qwen3Inference(model_path, True, "budget=3")
     with pytest.raises(ValueError, match="temperature=nan"):
