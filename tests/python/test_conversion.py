@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -106,19 +105,22 @@ def test_second_start_takes_the_cache(
     assert resolve_model(copy) == first  # by content
 
 
-def test_cache_is_listed_and_cleared(checkpoint: Path, cache: Path) -> None:
-    path = resolve_model(checkpoint)
-    (cache / "converted" / "mine.gguf").write_bytes(b"the user's own")
+def test_cache_is_listed_and_cleared(cache: Path) -> None:
+    folder = cache / "converted"
+    (folder / "known").mkdir(parents=True)
+    (folder / "known" / "stamp").write_text("digest")
+    path = folder / "qwen3-0123456789abcdef-Q8_0.gguf"
+    path.write_bytes(bytes(1_234_567))
+    (folder / "mine.gguf").write_bytes(b"the user's own")
     listed = run_convert("--list-cache")
     assert listed.returncode == 0
-    assert re.fullmatch(rf" +[\d.]+ MB  {re.escape(str(path))}\n", listed.stdout)
-    assert f"1 files, {listed.stdout.split('  ' + str(path))[0].strip()}, in {path.parent}" in listed.stderr
+    assert listed.stdout == f"    1.2 MB  {path}\n"
+    assert f"1 files, 1.2 MB, in {folder}" in listed.stderr
     cleared = run_convert("--clear_cache")
     assert cleared.returncode == 0
-    assert f"are free again in {path.parent}" in cleared.stderr
-    assert [file.name for file in (cache / "converted").iterdir()] == ["mine.gguf"]
-    assert run_convert("--clear_cache").returncode == 0
-    refused = run_convert("--clear_cache", checkpoint)
+    assert f"1.2 MB are free again in {folder}" in cleared.stderr
+    assert [file.name for file in folder.iterdir()] == ["mine.gguf"]
+    refused = run_convert("--clear_cache", "x")
     assert refused.returncode == 2
     assert "convert nothing: leave out the rest" in refused.stderr
 
