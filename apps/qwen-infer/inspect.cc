@@ -1,9 +1,6 @@
 // qwen-infer inspect: which tokens each token keeps, by layer and head, as a page to look at.
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -18,6 +15,7 @@
 #include "inspect/plan.h"
 #include "inspect/reader.h"
 #include "inspect/report.h"
+#include "interruptible.h"
 #include "interrupts.h"
 #include "page_nonce.h"
 #include "provenance.h"
@@ -162,22 +160,14 @@ int RunInspect(Arguments arguments) {
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
-  int code = kExitFailure;
-  int ending_signal = 0;
-  {
-    const InterruptFlag interrupts;
+  return RunInterruptible([&](const InterruptFlag& interrupts) {
     try {
-      code = Inspect(options, text, interrupts);
+      return Inspect(options, text, interrupts);
     } catch (const Cancelled&) {
       std::cerr << "interrupted: nothing was written\n";
-      code = kExitInterrupted;
-    } catch (const std::exception& error) {
-      PrintError(error.what());
+      throw;
     }
-    ending_signal = interrupts.ending_signal();
-  }
-  if (ending_signal != 0) raise(ending_signal);  // its default effect, now that all is written
-  return code;
+  });
 }
 
 }  // namespace qwen_infer
