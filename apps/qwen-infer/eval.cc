@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
@@ -83,9 +83,6 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
                    }});
   eval::Corpus corpus;
   topk::Status status = MakeCorpus(*model, text, options, corpus);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
-  }
   if (!status.ok()) return Refuse(status);
   const eval::RunIdentity identity = IdentityOf(*model, corpus, options, VersionsText());
   std::vector<eval::WindowScores> windows;
@@ -122,6 +119,9 @@ int RunEval(Arguments arguments) {
   eval::Text text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadText(options.paths, options.suffixes, text);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
+  }
   if (status.ok()) status = ReportFolder(options.output).Make(kReportFiles, kName);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "eval/tasks/options.h"
 #include "eval/tasks/report.h"
 #include "eval/tasks/run.h"
@@ -109,9 +109,6 @@ int Evaluate(const tasks::Options& options, tasks::Material& material, const Int
                    }});
   CountTokens(*model, material);
   topk::Status status = CheckLength(*model, material, options);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
-  }
   const eval::RunIdentity identity = IdentityOf(*model, material, options, VersionsText());
   std::vector<tasks::Result> done;
   if (status.ok() && !options.restart) status = LoadState(folder.State(), identity, done);
@@ -153,6 +150,9 @@ int RunEvalTasks(Arguments arguments) {
   tasks::Material material;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadMaterial(options, material);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
+  }
   if (status.ok()) status = ReportFolder(options.output).Make(kReportFiles, kName);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "atomic_file.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "flags.h"
 #include "inspect/options.h"
 #include "inspect/plan.h"
@@ -116,9 +116,6 @@ int Inspect(const inspect::Options& options, const std::string& text, const Inte
     const auto n_setting = static_cast<int64_t>(options.settings.size());
     status = MakePlan(options, inspect::ShapeOf(*model, n_token, n_setting), plan);
   }
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
-  }
   if (!status.ok()) return Refuse(status);
   if (options.layers.empty() && static_cast<int64_t>(plan.layers.size()) < model->n_layer()) {
     std::cerr << plan.layers.size() << " of " << model->n_layer() << " layers fit a page of --max_size "
@@ -156,6 +153,9 @@ int RunInspect(Arguments arguments) {
   std::string text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadTextFile(options.prompt_file, text);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
+  }
   if (status.ok()) status = CheckFiles(options);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
