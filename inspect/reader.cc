@@ -26,7 +26,8 @@ int64_t MostKept(const Settings& settings, const Plan& plan, int64_t n_token) {
   int64_t most = 1;
   for (const int layer : plan.layers) {
     const topk::TopKOptions options = settings.ForLayer(layer, n_token);
-    const int64_t budget = options.min_mass > 0 ? std::max(options.k, options.max_k) : options.k;
+    const int64_t least = options.BudgetFor(n_token);
+    const int64_t budget = options.min_mass > 0 ? std::max(least, options.max_k) : least;
     most = std::max(most, budget + options.sinks + options.window);
   }
   return std::min(most, n_token);

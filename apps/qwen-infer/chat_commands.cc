@@ -23,7 +23,7 @@ struct Row {
 constexpr std::array<Row, 13> kCommands = {{
     {CommandName::kHelp, "/help", "", Takes::kNothing, "this list"},
     {CommandName::kStats, "/stats", "", Takes::kNothing, "tokens, their speed, and what top-k attention kept so far"},
-    {CommandName::kBudget, "/k", "N", Takes::kMaybe, "keys kept per query and head from now on"},
+    {CommandName::kBudget, "/k", "N", Takes::kMaybe, "keys kept per query and head from now on: a number, or auto"},
     {CommandName::kAttention, "/attention", "SETTINGS", Takes::kMaybe,
      "other settings of top-k attention from now on, such as sinks=4,sparse=on; alone: shows all"},
     {CommandName::kRead, "/read", "FILE", Takes::kOne, "put a text file in front of the next message"},

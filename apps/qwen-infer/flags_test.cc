@@ -57,6 +57,14 @@ TEST(FlagsTest, UnderscoresAndDashesAndEqualsMeanTheSame) {
   }
 }
 
+TEST(FlagsTest, TheBudgetMayBeAutoAndThatOfALayerToo) {
+  const CommandLine line = ParseOrFail(
+      {"--use_top_k_attention", "--top_k_attention_k", "auto", "--top_k_attention_layers", "k@2=64,k@3-4=auto"});
+  EXPECT_EQ(line.settings.ForLayer(0, 4096).k, topk::kAutoBudget);
+  EXPECT_EQ(line.settings.ForLayer(2, 4096).k, 64);
+  EXPECT_EQ(line.settings.ForLayer(4, 4096).k, topk::kAutoBudget);
+}
+
 TEST(FlagsTest, EveryOptionOfTheLibraryIsAFlag) {
   for (const topk::OptionField& field : topk::OptionFields()) {
     const bool found = std::any_of(TopKFlags().begin(), TopKFlags().end(),
@@ -158,8 +166,7 @@ TEST(FlagsTest, ErrorsAreOneLine) {
 }
 
 TEST(FlagsTest, AMissingValueIsAnError) {
-  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k"}),
-                 "needs a value: an integer from 1 to 1073741824");
+  ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k"}), "needs a value: auto or 1 to 1073741824");
   ExpectContains(ErrorOf({"--use_top_k_attention", "--top_k_attention_k", "--top_k_attention_sinks", "4"}),
                  "--top_k_attention_k needs a value");
   ExpectContains(ErrorOf({"--top_k_attention_stats"}), "needs a value: FILE.json");

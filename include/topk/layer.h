@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "topk/attention.h"
+#include "topk/auto_budget.h"
 #include "topk/parallel.h"
 #include "topk/selection.h"
 #include "topk/status.h"
@@ -30,9 +31,9 @@ namespace topk {
 
 // What top-k attention keeps: the same fields, defaults and JSON as Python's TopKAttentionConfig.
 struct TopKAttentionConfig {
-  static constexpr int64_t kAuto = -1;
+  static constexpr int64_t kAuto = kAutoBudget;
 
-  int64_t k = 32;            // keys kept per query and head, or kAuto ("auto" in JSON): see BudgetFor
+  int64_t k = 32;            // keys kept per query and head, or kAuto ("auto" in JSON): more where a row sees more
   double temperature = 1.0;  // divides the scores
   // Every row takes the sparse path (TopKOptions::sparse). The selection that Forward reports is sparse either way.
   bool use_sparse = false;
@@ -41,8 +42,8 @@ struct TopKAttentionConfig {
   // Off: MemoryStats stay at zero, and no mass is measured.
   bool enable_memory_tracking = true;
 
-  // k, or with kAuto what the number of keys recommends: an eighth of it, at least 32 and at most 512.
-  int64_t BudgetFor(int64_t n_key) const;
+  // The budget of a row that sees so many keys: k, or with kAuto topk::AutoBudget.
+  int64_t BudgetFor(int64_t n_visible) const;
 
   // kInvalidArgument, naming field, value and range, if a field is out of range.
   Status Validate() const;

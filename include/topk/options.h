@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "topk/auto_budget.h"
 #include "topk/status.h"
 
 namespace topk {
@@ -32,7 +33,8 @@ enum class ScanMode {
 };
 
 struct TopKOptions {
-  // Budget: keys kept per query and head. Rows with at most k visible keys keep all of them.
+  // Budget: keys kept per query and head, or kAutoBudget ("auto"): each row as many as its length asks for. Rows with
+  // at most k visible keys keep all of them.
   int64_t k = 256;
   // Scores are multiplied by scale / temperature.
   float temperature = 1.0F;
@@ -57,6 +59,9 @@ struct TopKOptions {
   MassMode mass = MassMode::kOff;
   ScanMode scan = ScanMode::kAuto;
 
+  // The budget of a row that sees so many keys: k, or what "auto" stands for there. With min_mass it grows from here.
+  int64_t BudgetFor(int64_t n_visible) const { return k == kAutoBudget ? AutoBudget(n_visible) : k; }
+
   // kInvalidArgument, naming the field, its value and its range, if any field is out of range.
   Status Validate() const;
 };
@@ -64,7 +69,7 @@ struct TopKOptions {
 // One line of the table that flags, settings strings and --help are made of.
 struct OptionField {
   std::string_view name;   // as in "k=256"
-  std::string_view type;   // "integer", "number", "bool" or words as in "off|sampled|exact"
+  std::string_view type;   // "integer", "number", "bool", words as in "off|sampled|exact", or both as in "auto|N"
   std::string_view range;  // "1 to 1073741824"
   std::string_view default_value;
   std::string_view sentence;           // one line of help; of a bool: what it means when on

@@ -17,6 +17,10 @@ NB_MODULE(_topk, module) {
   module.attr("MAX_HEAD_SIZE") = topk::kMaxHeadSize;
   module.attr("MAX_KEYS") = topk::kMaxKeys;
   module.attr("MASS_SAMPLING_PERIOD") = topk::kMassSamplingPeriod;
+  module.attr("AUTO_BUDGET") = topk::kAutoBudget;
+  module.attr("MOST_AUTO_BUDGET") = topk::kMostAutoBudget;
+  module.def("auto_budget", topk::AutoBudget, nb::arg("n_visible"),
+             "Keys that a row with this many visible ones keeps where k is AUTO_BUDGET.");
   module.def(
       "simd_targets",
       [] {

@@ -32,6 +32,7 @@ except ImportError as error:
     raise ImportError(f'qwen_infer.hf needs torch and transformers: pip install "qwen-infer[hf]" ({error})') from error
 
 from qwen_infer.settings import Settings
+from top_k_attention.budget import as_number
 from top_k_attention.config import TopKAttentionConfig
 from top_k_attention.masks import additive, as_four_dimensions
 from top_k_attention.options import AttentionOptions
@@ -225,7 +226,7 @@ def _attention(
     if is_causal:
         key, value = key[:, :, :n_query], value[:, :, :n_query]
     n_key = key.shape[2]
-    k = settings.k_for(n_key)
+    settings.check_fallback(n_key)
     mask = None if attention_mask is None else _added_to_scores(attention_mask, query, n_key)
     if position_bias is not None:
         bias = _added_to_scores(position_bias, query, n_key)
@@ -241,7 +242,7 @@ def _attention(
         query, key, value, mask = _with_sink(query, key, value, mask, s_aux, factor)
         sinks += 1
     options = AttentionOptions(
-        top_k=k,
+        top_k=as_number(settings.k),
         scale=factor,
         causal=is_causal,
         sinks=sinks,

@@ -13,7 +13,7 @@ from qwen_infer.conversion.resolve import resolve_model
 from qwen_infer.engine import load_engine
 from qwen_infer.output_file import check_output
 from top_k_attention.arguments import check_choice, check_flag, check_integer, check_number
-from top_k_attention.config import TopKAttentionConfig, budget_for
+from top_k_attention.config import TopKAttentionConfig
 
 _LARGEST_INT = (1 << 31) - 1
 _LARGEST_SEED = (1 << 32) - 1
@@ -136,9 +136,6 @@ class Qwen3Inference:
         self._session: Any = None
         self._model: Any = None
         settings = _settings_text(top_k_attention_config) if use_top_k_attention else None
-        self._automatic_k = isinstance(top_k_attention_config, TopKAttentionConfig) and (
-            top_k_attention_config.k == "auto"
-        )
         self._config = top_k_attention_config
         self._seed = seed
         self._enable_thinking = enable_thinking
@@ -191,9 +188,7 @@ class Qwen3Inference:
         if stream:
             raise ValueError("stream=True takes one prompt, not a list")
         prompts = [_utf8("prompt", one) for one in prompt]
-        session = self._open()
-        self._adapt_budget(max((len(self.tokenize(one)) for one in prompts), default=0))
-        answers = session.generate_batch(prompts, options)
+        answers = self._open().generate_batch(prompts, options)
         self._last_run = _sum_of_runs([run for _, run in answers])
         return [text for text, _ in answers]
 
@@ -250,10 +245,7 @@ class Qwen3Inference:
         A text longer than `window` tokens (default: the context length) is read in windows that overlap by half.
         """
         _check_optional("window", window, 2, _LARGEST_CONTEXT)
-        session = self._open()
-        content = _utf8("text", text)
-        self._adapt_budget(min(len(self.tokenize(content)), window or session.context_length))
-        perplexity, _, _ = session.perplexity(content, window or 0)
+        perplexity, _, _ = self._open().perplexity(_utf8("text", text), window or 0)
         return perplexity
 
     # ---- session ----
@@ -315,7 +307,6 @@ class Qwen3Inference:
         """Changes settings from the next call on; those that a string does not name stay as they are."""
         model = self._top_k_model()
         model.set_attention(_settings_text(config))
-        self._automatic_k = isinstance(config, TopKAttentionConfig) and config.k == "auto"
 
     # ---- life ----
 
@@ -361,10 +352,6 @@ class Qwen3Inference:
             raise RuntimeError("attention is full here: top-k attention needs use_top_k_attention=True")
         return model
 
-    def _adapt_budget(self, n_tokens: int) -> None:
-        if self._automatic_k and n_tokens > 0:
-            self._model.set_attention(f"k={budget_for(n_tokens)}")
-
     def _options(
         self,
         max_new_tokens: int,
@@ -397,8 +384,6 @@ class Qwen3Inference:
     def _generate(self, prompt: str, options: Any, stream: bool) -> str | GenerationStream:  # noqa: ANN401
         text = _utf8("prompt", prompt)
         session = self._open()
-        if self._automatic_k:
-            self._adapt_budget(len(self.tokenize(text)))
         if stream:
             return GenerationStream(self, session.start(text, options))
         answer, self._last_run = session.generate(text, options)
@@ -421,15 +406,14 @@ def _settings_text(config: TopKAttentionConfig | str | None) -> str:
     }
     text = ",".join(f"{name}={'on' if value else 'off'}" for name, value in switches.items())
     text += f",temperature={config.temperature:.9g},mass={'sampled' if config.enable_memory_tracking else 'off'}"
-    # "auto" is set anew for each call, by the length of its prompt.
-    return text if config.k == "auto" else f"k={config.k},{text}"
+    return f"k={config.k},{text}"
 
 
 def _text_with_profile(config: TopKAttentionConfig) -> str:
     """What differs from the profile wins over it; what does not is left to it."""
     of_profile = TopKAttentionConfig.from_profile(str(config.profile))
     items = [f"profile={config.profile}"]
-    if config.k not in (of_profile.k, "auto"):
+    if config.k != of_profile.k:
         items.append(f"k={config.k}")
     if config.temperature != of_profile.temperature:
         items.append(f"temperature={config.temperature:.9g}")

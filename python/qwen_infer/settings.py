@@ -15,17 +15,17 @@ from top_k_attention.arguments import (
     check_kept,
     check_temperature,
 )
-from top_k_attention.config import Budget, budget_for
+from top_k_attention.budget import Budget
 
 _ON, _OFF = ("on", "true", "1", "yes"), ("off", "false", "0", "no")  # words of the kernel library's table of options
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Names, ranges and defaults of the kernel library's table of options; k may also be "auto", see `budget_for`.
+    """Names, ranges and defaults of the kernel library's table of options.
 
     Args:
-        k: keys kept per query and head.
+        k: keys kept per query and head, or "auto": more where a row sees more, see `top_k_attention.budget_for`.
         temperature: divides the scores.
         sinks, window: the first and the last visible keys of each row, kept on top of k.
         min_mass: let the budget of a row grow, to at most 4096 keys, until it holds this share of the full softmax.
@@ -49,11 +49,9 @@ class Settings:
         check_flag("fallback", self.fallback)
         check_choice("mass", self.mass, MASS_KINDS)
 
-    def k_for(self, n_key: int) -> int:
-        """The budget for this many keys."""
-        k = budget_for(n_key) if self.k == "auto" else self.k
-        check_fallback("k", k, n_key, allowed=self.fallback, remedy="fallback=on")
-        return k
+    def check_fallback(self, n_key: int) -> None:
+        """ValueError if the budget covers this many keys and that is not allowed."""
+        check_fallback("k", self.k, n_key, allowed=self.fallback, remedy="fallback=on")
 
     def with_values(self, values: dict[str, Any]) -> Settings:
         """These, with some fields changed; unknown names are refused with the list of the known ones."""

@@ -27,15 +27,13 @@ def configuration() -> str:
 
 
 def recommendations() -> str:
-    """Recommended budgets lie in the ranges of the documented table."""
-    found = []
-    for least_length, most_length, least, most in ((256, 512, 32, 64), (1024, 2048, 128, 256), (4096, 32768, 256, 512)):
-        for length in (least_length, most_length):
-            k = TopKAttentionConfig.recommended(length).k
-            require(least <= k <= most, f"k = {k} for {length} tokens is not from {least} to {most}")
-            require(TopKAttentionConfig(k="auto").k_for(length) == k, f'k="auto" differs at {length} tokens')
-            found.append(f"{length}: {k}")
-    return ", ".join(found)
+    """Recommended budgets grow with the length and are those of k="auto"."""
+    lengths = (256, 512, 1024, 2048, 4096, 32768)
+    budgets = [TopKAttentionConfig.recommended(length).k for length in lengths]
+    require(budgets == sorted(budgets), f"budgets {budgets} do not grow")
+    for length, k in zip(lengths, budgets, strict=True):
+        require(TopKAttentionConfig(k="auto").k_for(length) == k, f'k="auto" differs at {length} tokens')
+    return ", ".join(f"{length}: {k}" for length, k in zip(lengths, budgets, strict=True))
 
 
 def error_of(call: Callable[[], object]) -> str:

@@ -15,7 +15,8 @@ from top_k_attention.source_tree import make_importable
 
 make_importable("_topk")
 
-from top_k_attention.config import TopKAttentionConfig, budget_for  # noqa: E402 - needs the native module
+from top_k_attention.budget import budget_for  # noqa: E402 - needs the native module
+from top_k_attention.config import TopKAttentionConfig  # noqa: E402
 from top_k_attention.function import top_k_attention, top_k_feed_forward  # noqa: E402
 from top_k_attention.plot import plot_attention_pattern  # noqa: E402
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numbers
 
+from top_k_attention.budget import Budget, budget_for
+
 # Ranges as in the kernel library's table of options.
 LARGEST_K = 1 << 30
 _LARGEST_COUNT = 1 << 30  # of sinks and of window
@@ -84,11 +86,17 @@ def check_choice(name: str, value: object, allowed: tuple[object, ...]) -> None:
 
 
 def check_fallback(
-    name: str, k: int, n_key: int, *, allowed: bool, remedy: str = "set fallback_full_attention=True"
+    name: str, k: Budget, n_key: int, *, allowed: bool, remedy: str = "set fallback_full_attention=True"
 ) -> None:
     """A budget may be above the number of keys, which makes attention full, only if that is allowed."""
-    if k > n_key and not allowed:
-        raise ValueError(f"{name}={k} is more than the {n_key} keys, so attention would be full: lower it or {remedy}")
+    if allowed:
+        return
+    budget = budget_for(n_key) if k == "auto" else k
+    if budget > n_key:
+        shown = f"auto, {budget} here," if k == "auto" else f"{k}"
+        raise ValueError(
+            f"{name}={shown} is more than the {n_key} keys, so attention would be full: lower it or {remedy}"
+        )
 
 
 def check_call(
@@ -102,7 +110,7 @@ def check_call(
     fallback: object,
 ) -> None:
     """What the function and the layer are given alike for each call."""
-    check_k(top_k, "top_k", allow_auto=False)
+    check_k(top_k, "top_k")
     check_kept(sinks, window, min_mass)
     check_choice("activation", activation, ACTIVATIONS)
     check_flag("fallback_full_attention", fallback)

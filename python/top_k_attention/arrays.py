@@ -18,6 +18,7 @@ from top_k_attention.arguments import (
     check_probability,
     check_temperature,
 )
+from top_k_attention.budget import Budget, as_number
 from top_k_attention.options import AttentionOptions
 
 
@@ -101,7 +102,7 @@ def top_k_attention(
     k: Any,  # noqa: ANN401
     v: Any,  # noqa: ANN401
     *,
-    top_k: int,
+    top_k: Budget,
     mask: Any,  # noqa: ANN401
     is_causal: bool | str,
     scale: float | None,
@@ -138,7 +139,7 @@ def top_k_attention(
     check_choice("return_weights", return_weights, (None, "sparse", "dense"))
     factor = 1 / math.sqrt(q.shape[-1]) if scale is None else check_finite("scale", scale)
     options = AttentionOptions(
-        top_k=top_k,
+        top_k=as_number(top_k),
         scale=check_finite("scale / temperature", factor / check_temperature(temperature)),
         causal=is_causal is not False,
         sinks=sinks,

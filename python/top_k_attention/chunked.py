@@ -6,6 +6,7 @@ lowest. Scores exist for a chunk of rows at a time, never for all of them. Shape
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ import _topk
 import torch
 from torch import Tensor
 
+from top_k_attention.budget import AUTO, budget_for
 from top_k_attention.dropout import dropout_factors
 from top_k_attention.options import AttentionOptions
 
@@ -68,6 +70,19 @@ def _visible(mask: Tensor | None, causal: bool, chunk: Chunk, queries: int, keys
     return visible if mask is None else visible & (mask != -torch.inf)
 
 
+@functools.lru_cache(maxsize=8)
+def _auto_budgets(keys: int) -> Tensor:
+    """By the number of keys that a row sees."""
+    return torch.tensor([budget_for(visible) for visible in range(keys + 1)])
+
+
+def _budgets(visible: Tensor, options: AttentionOptions) -> Tensor | int:
+    """Of rows that see so many keys each."""
+    if options.top_k != AUTO:
+        return options.top_k
+    return _auto_budgets(int(visible.max())).to(visible.device)[visible]
+
+
 def _select(scores: Tensor, visible: Tensor, options: AttentionOptions, log_sum_all: Tensor | None) -> Tensor:
     """Which keys each row keeps. log_sum_all: of the visible keys' exp(score), needed for min_mass only."""
     position = visible.cumsum(-1)
@@ -79,7 +94,7 @@ def _select(scores: Tensor, visible: Tensor, options: AttentionOptions, log_sum_
     rank = torch.nan_to_num(scores, nan=lowest, posinf=torch.inf, neginf=lowest).masked_fill(~competing, -torch.inf)
     best = rank.topk(min(options.largest_budget, rank.shape[-1]), dim=-1).values
     n_competing = competing.sum(-1, keepdim=True)
-    budget = n_competing.clamp(max=options.top_k).expand(*rank.shape[:-1], 1)
+    budget = n_competing.clamp(max=_budgets(count, options)).expand(*rank.shape[:-1], 1)
     if log_sum_all is not None:
         share = (scores - log_sum_all).exp()
         kept = share.masked_fill(~forced, 0).sum(-1, keepdim=True)

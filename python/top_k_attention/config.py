@@ -6,26 +6,14 @@ import dataclasses
 import json
 import os
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from top_k_attention.arguments import check_flag, check_k, check_temperature
+from top_k_attention.budget import Budget, budget_for
 from top_k_attention.profile import check_profile_path, read_profile
-
-Budget = int | Literal["auto"]
-
-_AUTO_LEAST, _AUTO_MOST = 32, 512  # the ends of the table of TopKAttentionConfig.recommended
-_AUTO_SHARE = 8  # 1/8 of the length lies inside the range of every row of that table
 
 # Named by what the text is used for; the budget is the upper end of the table's range, which loses least quality.
 _USE_CASES = {"chat": 64, "qa": 64, "document": 256, "long_context": 512}
-
-
-def budget_for(sequence_length: int) -> int:
-    """What k="auto" stands for: an eighth of the length, at least 32 and at most 512.
-
-    That is 32-64 for 256-512 tokens, 128-256 for 1,024-2,048 tokens, and 512 for 4,096 and more.
-    """
-    return min(_AUTO_MOST, max(_AUTO_LEAST, sequence_length // _AUTO_SHARE))
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -36,12 +24,16 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+def _read_k(text: str) -> Budget:
+    return "auto" if text == "auto" else int(text)
+
+
 @dataclass(frozen=True)
 class TopKAttentionConfig:
     """How much of each row top-k attention keeps.
 
     Args:
-        k: keys kept per query and head (the budget), or "auto": see `budget_for`.
+        k: keys kept per query and head (the budget), or "auto": more where a row sees more, see `budget_for`.
         temperature: scores are divided by it.
         use_sparse: return attention weights as `torch.sparse_csr`, so that nothing of n x n numbers ever exists.
         fallback_full_attention: with at least as many as n keys to keep, attention is full; if off, that is an error.
@@ -70,7 +62,7 @@ class TopKAttentionConfig:
             object.__setattr__(self, "profile", check_profile_path(self.profile))
 
     def k_for(self, sequence_length: int) -> int:
-        """The budget at this length: k, or what "auto" stands for."""
+        """The budget of a row that sees so many keys: k, or what "auto" stands for there."""
         return budget_for(sequence_length) if self.k == "auto" else self.k
 
     @classmethod
@@ -110,7 +102,7 @@ class TopKAttentionConfig:
             ValueError: it is no profile, or of another version; the message names it.
         """
         profile = read_profile(path)
-        for name, read in (("k", int), ("temperature", float)):
+        for name, read in (("k", _read_k), ("temperature", float)):
             if name not in fields and (value := profile.plain(name)) is not None:
                 try:
                     fields[name] = read(value)

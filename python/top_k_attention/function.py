@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
+from top_k_attention.arguments import check_k
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from top_k_attention.arrays import SparseWeights
+    from top_k_attention.budget import Budget
 
     Array = Any  # numpy array or DLPack
     Result = torch.Tensor | np.ndarray
@@ -27,7 +30,7 @@ def top_k_attention(
     k: Array,
     v: Array,
     *,
-    top_k: int,
+    top_k: Budget,
     mask: Array | None = None,
     is_causal: bool | Literal["lower_right"] = False,
     scale: float | None = None,
@@ -52,7 +55,8 @@ def top_k_attention(
 
     Args:
         q, k, v: [..., head, token, d] of one floating point type. Dimensions before heads broadcast.
-        top_k: keys kept per query and head. Equal scores go to the lowest key, NaN ranks lowest.
+        top_k: keys kept per query and head, or "auto": more where a row sees more, see `budget_for`. Equal scores go to
+            the lowest key, NaN ranks lowest.
         mask: broadcasts to [..., head, query, key]. Bool: True takes part. Float: added to the scores, -inf hides.
         is_causal: query i sees keys 0 to i, as in torch; "lower_right": the last query sees all keys, so query i sees
             keys 0 to n_key - n_query + i, which continuing a sequence with cached keys needs.
@@ -129,6 +133,7 @@ def top_k_feed_forward(
         [..., d_out]. With torch, gradients reach all arguments. On the CPU the kernel library takes d and d_out up to
         1024, one less with a key_bias; plain torch takes any.
     """
+    check_k(top_k, "top_k", allow_auto=False)
     given = {"x": x, "keys": keys, "values": values, "key_bias": key_bias, "value_bias": value_bias}
     given = {name: array for name, array in given.items() if array is not None or name in ("x", "keys", "values")}
     if _is_tensor(*given.values()):

@@ -19,7 +19,8 @@ from top_k_attention.arguments import (
     check_probability,
     check_temperature,
 )
-from top_k_attention.config import Budget, TopKAttentionConfig, budget_for
+from top_k_attention.budget import Budget, as_number
+from top_k_attention.config import TopKAttentionConfig
 from top_k_attention.masks import additive, as_four_dimensions, check_mask
 from top_k_attention.options import AttentionOptions
 from top_k_attention.statistics import Statistics
@@ -37,7 +38,7 @@ class TopKAttention(nn.Module):
     Args:
         embed_dim: numbers per token of the query and of the output; a multiple of num_heads.
         num_heads: query heads.
-        k: keys kept per query and head, or "auto", which follows the number of keys (`budget_for`).
+        k: keys kept per query and head, or "auto": more where a row sees more, see `budget_for`.
         dropout: probability that an attention weight is dropped in training.
         bias: whether the projections have one.
         temperature: divides the scores. A tensor (a scalar, or [num_heads, 1, 1]) that is an `nn.Parameter` is learned.
@@ -189,14 +190,13 @@ class TopKAttention(nn.Module):
 
         q, k, v = self._project(*inputs)
         n_query, n_key = q.shape[2], k.shape[2]
-        budget = budget_for(n_key) if self.k == "auto" else self.k
-        check_fallback("k", budget, n_key, allowed=self.fallback_full_attention)
+        check_fallback("k", self.k, n_key, allowed=self.fallback_full_attention)
         mask = self._mask(q, n_key, key_padding_mask, attn_mask)
         q, factor = scale_by_temperature(q, None, self.temperature)
         if is_causal:
             k, v, mask = upper_left(n_query, k, v, mask)
         options = AttentionOptions(
-            top_k=budget,
+            top_k=as_number(self.k),
             scale=factor,
             causal=is_causal or self.causal,
             sinks=self.sinks,

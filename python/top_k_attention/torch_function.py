@@ -24,6 +24,7 @@ from top_k_attention.arguments import (
     check_probability,
     check_temperature,
 )
+from top_k_attention.budget import Budget, as_number
 from top_k_attention.dropout import dropout_factors
 from top_k_attention.masks import additive, as_four_dimensions, check_mask
 from top_k_attention.options import AttentionOptions
@@ -180,7 +181,7 @@ def top_k_attention(
     k: Tensor,
     v: Tensor,
     *,
-    top_k: int,
+    top_k: Budget,
     mask: Tensor | None,
     is_causal: bool | str,
     scale: float | None,
@@ -228,7 +229,7 @@ def top_k_attention(
     if is_causal is True:
         k4, v4, mask = upper_left(q4.shape[2], k4, v4, mask)
     options = AttentionOptions(
-        top_k=top_k,
+        top_k=as_number(top_k),
         scale=factor,
         causal=is_causal is not False,
         sinks=sinks,

@@ -231,7 +231,9 @@ topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key, int64_t measured_
   topk::TopKOptions of_layer = options;
   bool of_layer_auto = auto_crossover;
   ApplyOverrides(overrides, layer, of_layer, of_layer_auto);
-  if (of_layer_auto) of_layer.crossover = CrossoverForBudget(measured_crossover, of_layer.k);
+  if (of_layer_auto) {
+    of_layer.crossover = CrossoverForBudget(measured_crossover, of_layer.BudgetFor(measured_crossover));
+  }
   if (layer >= 0 && layer < dense_layers) {
     of_layer.k = std::clamp<int64_t>(n_key, 1, kMaxBudget);
     of_layer.min_mass = 0.0F;

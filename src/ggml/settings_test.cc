@@ -100,11 +100,23 @@ TEST(ForLayer, ANumberOfTheUsersWinsOverTheMeasuredCrossover) {
   EXPECT_EQ(automatic.ForLayer(2, 4096, 700).crossover, 700);
   EXPECT_EQ(automatic.ForLayer(3, 4096, 700).crossover, 500);
   EXPECT_EQ(automatic.ForLayer(4, 4096, 700).crossover, 1400) << "twice the budget";
+  EXPECT_EQ(Parse("k=auto").ForLayer(0, 4096, 700).crossover, 700)
+      << "the budget of a row at the crossover is below 256";
   const Settings fixed = Parse("crossover=0,crossover@3=auto");
   EXPECT_EQ(fixed.ForLayer(2, 4096, 700).crossover, 0);
   EXPECT_EQ(fixed.ForLayer(3, 4096, 700).crossover, 700);
   EXPECT_EQ(FormatSettings(Parse(FormatSettings(fixed))), FormatSettings(fixed));
   EXPECT_TRUE(Parse("crossover=9,crossover=auto").auto_crossover);
+}
+
+TEST(ParseSettings, TheBudgetOfAllLayersOrOfOneMayBeAuto) {
+  const Settings settings = Parse("k=auto,k@2=64,k@3=auto,dense_layers=1");
+  EXPECT_EQ(settings.ForLayer(0, 3000).k, 3000);
+  EXPECT_EQ(settings.ForLayer(1, 3000).k, topk::kAutoBudget);
+  EXPECT_EQ(settings.ForLayer(2, 3000).k, 64);
+  EXPECT_EQ(settings.ForLayer(3, 3000).k, topk::kAutoBudget);
+  EXPECT_EQ(FormatSettings(Parse(FormatSettings(settings))), FormatSettings(settings));
+  EXPECT_NE(FormatSettings(settings).find("k@3=auto"), std::string::npos);
 }
 
 TEST(FormatSettings, RoundTrips) {
@@ -158,7 +170,9 @@ INSTANTIATE_TEST_SUITE_P(
               BadText{"record@0=", "name of a file"}, BadText{"record_queries=0", "\"record_queries=0\""},
               BadText{"record_keys@3=8", "takes no @"}, BadText{"k=8;window=2", "\"k=8;window=2\""},
               // Each fine by itself, but not together, in one layer only.
-              BadText{"min_mass=0.9,max_k=300,k@7=400", "layer 7"}}));
+              BadText{"min_mass=0.9,max_k=300,k@7=400", "layer 7"},
+              BadText{"min_mass=0.9,max_k=300,k@7=auto", "layer 7"},
+              BadText{"k=automatic", "k is auto or 1 to 1073741824"}}));
 
 TEST(Validate, RefusesWhatTheTextFormCouldNotSay) {
   Settings settings;

@@ -1,5 +1,4 @@
 // The fields of the configuration and of the layer's shape: names, ranges, JSON.
-#include <algorithm>
 #include <array>
 
 #include "layer/fields.h"
@@ -43,10 +42,7 @@ std::string Equals(std::string_view name, int64_t value) { return std::string(na
 
 }  // namespace
 
-int64_t TopKAttentionConfig::BudgetFor(int64_t n_key) const {
-  // The recommended ranges are 32-64 for 256-512 tokens, 128-256 for 1024-2048 and 256-512 from 4096 on.
-  return k == kAuto ? std::clamp<int64_t>(n_key / 8, 32, 512) : k;
-}
+int64_t TopKAttentionConfig::BudgetFor(int64_t n_visible) const { return k == kAuto ? AutoBudget(n_visible) : k; }
 
 Status TopKAttentionConfig::Validate() const { return ValidateFields<Config>(*this, kConfigFields); }
 

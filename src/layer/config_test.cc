@@ -42,8 +42,7 @@ TEST(TopKAttentionConfigTest, AutomaticBudgetsFollowTheNumberOfKeys) {
   EXPECT_EQ(config.k, TopKAttentionConfig::kAuto);
   EXPECT_TRUE(config.Validate().ok());
   EXPECT_NE(config.ToJson().find(R"("k":"auto")"), std::string::npos) << config.ToJson();
-  EXPECT_EQ(config.BudgetFor(1), 32);
-  EXPECT_EQ(config.BudgetFor(512), 64);
+  EXPECT_EQ(config.BudgetFor(1), 128);
   EXPECT_EQ(config.BudgetFor(2048), 256);
   EXPECT_EQ(config.BudgetFor(100'000), 512);
   EXPECT_EQ(TopKAttentionConfig{.k = 7}.BudgetFor(100'000), 7);

@@ -70,7 +70,7 @@ struct TopKAttention::Impl {
   }
 
   Status CheckBudget(int64_t n_key) const;
-  TopKOptions Options(int64_t n_key) const;
+  TopKOptions Options() const;
   AttentionInput Attend(const LayerInput& in, const TopKAttentionActivations& activations) const;
   Status ProjectInputs(const LayerInput& in, TopKAttentionActivations& to, const Executor& executor) const;
   Status Forward(const TopKAttentionInput& input, const TopKAttentionOutput& output, const Executor& executor);
@@ -101,15 +101,16 @@ struct TopKAttention::Impl {
 Status TopKAttention::Impl::CheckBudget(int64_t n_key) const {
   const int64_t budget = config.BudgetFor(n_key);
   if (config.fallback_full_attention || budget <= n_key) return {};
-  return {StatusCode::kBudgetCoversAllKeys, "k=" + std::to_string(budget) + " is more than the " +
-                                                std::to_string(n_key) +
+  const std::string k =
+      config.k == TopKAttentionConfig::kAuto ? "auto, " + std::to_string(budget) + " here," : std::to_string(budget);
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + k + " is more than the " + std::to_string(n_key) +
                                                 " keys, so attention would be full: lower it or set "
                                                 "fallback_full_attention"};
 }
 
-TopKOptions TopKAttention::Impl::Options(int64_t n_key) const {
+TopKOptions TopKAttention::Impl::Options() const {
   TopKOptions options;
-  options.k = config.BudgetFor(n_key);
+  options.k = config.k;
   options.temperature = static_cast<float>(config.temperature);
   options.sinks = shape.sinks;
   options.window = shape.window;
@@ -188,7 +189,7 @@ Status TopKAttention::Impl::Forward(const TopKAttentionInput& input, const TopKA
   Statistics call;
   const AttentionOutput attended = {MutableView(activations.attention.data(), in.n_query, e, shape.HeadDim()),
                                     selection, config.enable_memory_tracking ? &call : nullptr};
-  const TopKOptions options = Options(in.n_key);
+  const TopKOptions options = Options();
   if (Status s = Attention(attend, options, attended, executor); !s.ok()) return s;
   if (selection != output.selection && output.selection != nullptr) *output.selection = *selection;
 
@@ -268,7 +269,7 @@ Status TopKAttention::Impl::BackwardThroughAttention(const LayerInput& in, const
   gradients.d_q = MutableView(to.q.data(), in.n_query, e, shape.HeadDim());
   gradients.d_k = MutableView(to.k.data(), in.n_key, kv, shape.HeadDim());
   gradients.d_v = MutableView(to.v.data(), in.n_key, kv, shape.HeadDim());
-  return AttentionBackward(Attend(in, activations), Options(in.n_key), activations.selection.View(),
+  return AttentionBackward(Attend(in, activations), Options(), activations.selection.View(),
                            View(grad_attention.data(), in.n_query, e, shape.HeadDim()), gradients, executor);
 }
 

@@ -347,7 +347,7 @@ TEST(LayerTest, MemoryStatsEqualAHandCount) {
   EXPECT_EQ(full.layer->GetMemoryStats().fallback_calls, 1);
   EXPECT_EQ(full.layer->GetMemoryStats().total_memory_saved, 0);
 
-  shape.config.k = TopKAttentionConfig::kAuto;  // 32 for so few keys
+  shape.config.k = TopKAttentionConfig::kAuto;  // 128 for so few keys
   const Problem automatic(shape, 1);
   ASSERT_TRUE(automatic.layer->Forward(automatic.input, {output}, SerialExecutor()).ok());
   EXPECT_EQ(automatic.layer->GetMemoryStats().fallback_calls, 1);

@@ -43,14 +43,19 @@ void FindVisibilities(Call& call, const Executor& executor) {
   executor.parallel_for(executor.context, call.VisibilityCount(), task, &call);
 }
 
-// Options.fallback is off: some query must see more than k keys.
+// Options.fallback is off: some query must see more keys than its budget.
 Status CheckBudget(const Call& call, const Visibility* visibilities) {
   if (call.options.fallback) return {};
   KeyIndex most = 0;
-  for (int64_t i = 0; i < call.VisibilityCount(); ++i) most = std::max(most, visibilities[i].count);
-  if (call.options.k < most) return {};
-  return {StatusCode::kBudgetCoversAllKeys, "k=" + std::to_string(call.options.k) +
-                                                " covers all keys: no query sees more than " + std::to_string(most) +
+  for (int64_t i = 0; i < call.VisibilityCount(); ++i) {
+    if (visibilities[i].count > call.BudgetOf(visibilities[i])) return {};
+    most = std::max(most, visibilities[i].count);
+  }
+  const std::string k = call.options.k == kAutoBudget
+                            ? "auto, " + std::to_string(call.options.BudgetFor(most)) + " here,"
+                            : std::to_string(call.options.k);
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + k + " covers all keys: no query sees more than " +
+                                                std::to_string(most) +
                                                 ", so this would be full attention; lower k or allow the fallback"};
 }
 

@@ -18,6 +18,7 @@ TEST(CApiTest, ComputesFromC) {
   EXPECT_EQ(out[1], 4.0F);
   EXPECT_STREQ(message, "");
   EXPECT_EQ(attend_one_key_from_c(out, nullptr, nullptr, 0), TOPK_OK);
+  EXPECT_EQ(attend_one_key_from_c(out, "k=auto", nullptr, 0), TOPK_OK);
 }
 
 TEST(CApiTest, ReportsErrorsAsCodesAndCutsMessages) {
@@ -28,6 +29,7 @@ TEST(CApiTest, ReportsErrorsAsCodesAndCutsMessages) {
   EXPECT_EQ(attend_one_key_from_c(out, "k", message, sizeof message), TOPK_INVALID_ARGUMENT);
   EXPECT_EQ(attend_one_key_from_c(out, "nonsense=1", nullptr, 0), TOPK_INVALID_ARGUMENT);
   EXPECT_EQ(attend_one_key_from_c(out, "k=5,fallback=off", nullptr, 0), TOPK_BUDGET_COVERS_ALL_KEYS);
+  EXPECT_EQ(attend_one_key_from_c(out, "k=auto,fallback=off", nullptr, 0), TOPK_BUDGET_COVERS_ALL_KEYS);
   EXPECT_EQ(out[0], -1.0F);
   EXPECT_EQ(topk_attention(nullptr, "", nullptr, 1, nullptr, message, sizeof message), TOPK_INVALID_ARGUMENT);
 }

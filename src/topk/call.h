@@ -121,12 +121,16 @@ class Call {
                          row.query];
   }
 
-  // Most keys that compete for a place in any row, and keys a row may keep of them.
-  int64_t LargestBudget() const { return options.min_mass > 0 ? options.max_k : options.k; }
+  // The keys that a row may keep of those that compete for a place: as many as it looks for, of which a mass target may
+  // need fewer; and the most of any row.
+  int64_t LargestBudgetOf(const Visibility& visibility) const { return LargestBudgetFor(visibility.count); }
+  int64_t LargestBudget() const { return LargestBudgetFor(input.n_key); }
+  int64_t BudgetOf(const Visibility& visibility) const { return options.BudgetFor(visibility.count); }
   int64_t MaxSelected() const;
   // The most that one row keeps: all rows do, but those with a mass target.
   int64_t MostSelected(const Visibility& visibility) const {
-    return std::min<int64_t>(LargestBudget(), visibility.n_competing) + visibility.count - visibility.n_competing;
+    return std::min<int64_t>(LargestBudgetOf(visibility), visibility.n_competing) + visibility.count -
+           visibility.n_competing;
   }
   bool IsSelectionWanted() const { return output.selection != nullptr; }
   // Whether rows may run dense at all: that leaves no selection, and works by partial softmaxes without dropout.
@@ -137,15 +141,12 @@ class Call {
   // Whether a row keeps every visible key, by the options or because dense is faster there.
   bool RunsDense(const Visibility& visibility) const {
     if (options.sparse || !AllowsDense()) return false;
-    return visibility.n_competing <= options.k || visibility.count < options.crossover;
+    return visibility.n_competing <= BudgetOf(visibility) || visibility.count < options.crossover;
   }
   // Whether a row's visible keys are so scattered that reading them alone is faster than a scan.
   static bool Gathers(const Visibility& visibility) { return IsScattered(visibility, kLeastKeysPerGathered); }
-  // Whether int8 products could decide about n_keys keys. Not under a soft-cap, which makes different products equal
-  // scores, nor where the mass of every row is wanted, which is made of all scores.
-  bool CanScanInt8(int64_t n_keys) const {
-    return !(input.softcap > 0) && !MeasuresEveryMass() && n_keys >= kLeastKeysForInt8 * LargestBudget();
-  }
+  // Whether int8 products could decide about any row's keys.
+  bool CanScanInt8() const { return CanScanInt8(input.n_key, LargestBudget()); }
   // Whether any row of the call suits it, or is sparse but does not.
   bool AnySuitsInt8() const {
     return std::any_of(visibilities_.begin(), visibilities_.end(),
@@ -158,7 +159,7 @@ class Call {
   }
   // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {
-    return CanScanInt8(visibility.n_competing) && visibility.is_zero &&
+    return CanScanInt8(visibility.n_competing, LargestBudgetOf(visibility)) && visibility.is_zero &&
            !IsScattered(visibility, kLeastInt8KeysPerGathered) && !MeasuresMass(visibility);
   }
   bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
@@ -168,6 +169,14 @@ class Call {
   }
 
  private:
+  int64_t LargestBudgetFor(int64_t n_visible) const {
+    return options.min_mass > 0 ? options.max_k : options.BudgetFor(n_visible);
+  }
+  // Not under a soft-cap, which makes different products equal scores, nor where the mass of every row is wanted, which
+  // is made of all scores.
+  bool CanScanInt8(int64_t n_keys, int64_t budget) const {
+    return !(input.softcap > 0) && !MeasuresEveryMass() && n_keys >= kLeastKeysForInt8 * budget;
+  }
   static TensorView HeadOf(const TensorView& view, int64_t batch, int64_t head_kv) {
     TensorView head = view;
     head.data = static_cast<const uint8_t*>(view.data) + batch * view.batch_stride + head_kv * view.head_stride;

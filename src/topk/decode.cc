@@ -54,7 +54,7 @@ int64_t SegmentKeys(const Call& call) {
   return std::clamp<int64_t>(std::min(n_bytes, n_chunk), 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
 }
 
-bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(call.input.n_key); }
+bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(); }
 
 }  // namespace
 

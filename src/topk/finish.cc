@@ -101,7 +101,7 @@ int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
     scratch_.ranked[j] = {ScoreAt(at), scratch_.keys[at]};
   }
   std::sort(scratch_.ranked, scratch_.ranked + n, RanksBefore);
-  const int64_t least = std::min(call_.options.k, n);
+  const int64_t least = std::min(call_.BudgetOf(*row_.visible), n);
   for (int64_t budget = 0; budget <= n; ++budget) {
     if (budget >= least && !(kept < call_.options.min_mass)) return budget;
     if (budget < n) kept += share(scratch_.ranked[budget].score);
@@ -110,7 +110,7 @@ int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
 }
 
 bool RowFinisher::Select(RowSelection& selection) {
-  SelectWithBudget(call_.LargestBudget(), selection);
+  SelectWithBudget(call_.LargestBudgetOf(*row_.visible), selection);
   if (!(call_.options.min_mass > 0)) return true;
   const int64_t n = selection.n_competing();
   const int64_t budget = BudgetForMass(selection);

@@ -37,7 +37,7 @@ constexpr int64_t kSlots = PadToBlocks(kTileRows);
 }  // namespace
 
 bool IntegerScan::Suits(const Call& call) {
-  if (!call.CanScanInt8(call.input.n_key)) return false;
+  if (!call.CanScanInt8()) return false;
   if (call.options.scan != ScanMode::kAuto) return call.options.scan != ScanMode::kF32;
   return call.RowsPerHeadKv() >= kFewestRows;
 }
@@ -151,8 +151,8 @@ void IntegerScan::ForEachGuess(const Call& call, const QuantizedHead& head, std:
     if (row.mask != nullptr && row.mask != mask) FindVisibleInSample(call, mask = row.mask);
     const int64_t n_visible = HideInSample(row, scores);
     if (n_visible == 0) continue;
-    const auto guess =
-        GuessFloor(scores, n_keys, {n_visible, row.visible->n_competing}, call.LargestBudget(), kDeviations);
+    const auto guess = GuessFloor(scores, n_keys, {n_visible, row.visible->n_competing},
+                                  call.LargestBudgetOf(*row.visible), kDeviations);
     if (guess) use(r, scores, n_visible, *guess);
   }
 }

@@ -129,7 +129,7 @@ bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, R
     }
     const int64_t n_visible = GatherVisible(call, tile, places, r);
     const auto guess =
-        GuessFloor(visible_, n_visible, {n_visible, visible.n_competing}, call.LargestBudget(), kDeviations);
+        GuessFloor(visible_, n_visible, {n_visible, visible.n_competing}, call.LargestBudgetOf(visible), kDeviations);
     if (guess) starts[r].guess = *guess;
     if (!use_int8 || !call.SuitsInt8(visible)) continue;
     use_int8 = guess.has_value();

@@ -16,18 +16,24 @@ constexpr int64_t kMaxCount = int64_t{1} << 30;  // keys are indexed by 31 bits
 using Member = std::variant<int64_t TopKOptions::*, float TopKOptions::*, bool TopKOptions::*, MassMode TopKOptions::*,
                             ScanMode TopKOptions::*>;
 
+// What k may be besides a number.
+constexpr std::string_view kAutoWord = "auto";
+
 // A public field, where it lives and what it may hold.
 struct FieldRule {
   OptionField field;
   Member member;
   double min = 0;
   double max = 0;
+  std::string_view word = {};  // stands for word_value, a number out of this range
+  int64_t word_value = 0;
 };
 
 // clang-format off
 constexpr std::array<FieldRule, 12> kRules = {{
-    {{"k", "integer", "1 to 1073741824", "256", "keys kept per query and head"},
-     &TopKOptions::k, 1, kMaxCount},
+    {{"k", "auto|N", "auto or 1 to 1073741824", "256",
+      "keys kept per query and head; auto: more where a row sees more"},
+     &TopKOptions::k, 1, kMaxCount, kAutoWord, kAutoBudget},
     {{"temperature", "number", "0.001 to 1000", "1", "divides the scores: below 1 sharpens, above 1 flattens"},
      &TopKOptions::temperature, 0.001, 1000},
     {{"sinks", "integer", "0 to 1073741824", "0", "first visible keys, always kept on top of k"},
@@ -107,6 +113,10 @@ struct Parser {
   bool InRange(double value) const { return value >= rule.min && value <= rule.max; }
 
   bool operator()(int64_t TopKOptions::* member) const {
+    if (!rule.word.empty() && text == rule.word) {
+      options.*member = rule.word_value;
+      return true;
+    }
     int64_t value = 0;
     if (!ParseNumber(text, value) || !InRange(static_cast<double>(value))) return false;
     options.*member = value;
@@ -132,8 +142,12 @@ struct Parser {
 
 struct Formatter {
   const TopKOptions& options;
+  const FieldRule& rule;
 
-  std::string operator()(int64_t TopKOptions::* member) const { return std::to_string(options.*member); }
+  std::string operator()(int64_t TopKOptions::* member) const {
+    const bool is_word = !rule.word.empty() && options.*member == rule.word_value;
+    return is_word ? std::string(rule.word) : std::to_string(options.*member);
+  }
   std::string operator()(float TopKOptions::* member) const { return FormatNumber(options.*member); }
   std::string operator()(bool TopKOptions::* member) const { return options.*member ? "on" : "off"; }
   template <typename Enum>
@@ -148,11 +162,14 @@ struct Formatter {
 Status TopKOptions::Validate() const {
   TopKOptions copy;
   for (const FieldRule& rule : kRules) {
-    const std::string value = std::visit(Formatter{*this}, rule.member);
+    const std::string value = std::visit(Formatter{*this, rule}, rule.member);
     if (!std::visit(Parser{copy, rule, value}, rule.member)) return Refuse(rule.field, value);
   }
-  if (min_mass > 0 && max_k < k) {
-    return InvalidArgument("max_k=" + std::to_string(max_k) + " is below k=" + std::to_string(k) +
+  const int64_t most = k == kAutoBudget ? kMostAutoBudget : k;
+  if (min_mass > 0 && max_k < most) {
+    const std::string bound =
+        k == kAutoBudget ? std::to_string(most) + ", the most that k=auto stands for" : "k=" + std::to_string(k);
+    return InvalidArgument("max_k=" + std::to_string(max_k) + " is below " + bound +
                            ": with min_mass the budget grows from k to max_k");
   }
   return {};
@@ -183,7 +200,8 @@ Status SetOption(TopKOptions& options, std::string_view name, std::string_view v
 std::string FormatOptions(const TopKOptions& options) {
   std::string out;
   for (const FieldRule& rule : kRules) {
-    out += (out.empty() ? "" : ",") + std::string(rule.field.name) + "=" + std::visit(Formatter{options}, rule.member);
+    out += (out.empty() ? "" : ",") + std::string(rule.field.name) + "=" +
+           std::visit(Formatter{options, rule}, rule.member);
   }
   return out;
 }

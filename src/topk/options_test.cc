@@ -45,6 +45,23 @@ TEST(OptionsTest, TheTableShowsTheDefaults) {
   }
 }
 
+TEST(OptionsTest, TheBudgetMayBeAuto) {
+  TopKOptions options;
+  ASSERT_TRUE(SetOption(options, "k", "auto").ok());
+  EXPECT_EQ(options.k, kAutoBudget);
+  EXPECT_TRUE(options.Validate().ok());
+  EXPECT_EQ(FormatOptions(options).substr(0, 7), "k=auto,");
+  EXPECT_EQ(options.BudgetFor(4096), AutoBudget(4096));
+  EXPECT_EQ(TopKOptions{.k = 7}.BudgetFor(4096), 7);
+  EXPECT_FALSE(SetOption(options, "sinks", "auto").ok());  // nothing else may
+
+  options.min_mass = 0.9F;
+  EXPECT_TRUE(options.Validate().ok());
+  options.max_k = kMostAutoBudget - 1;
+  EXPECT_EQ(options.Validate().message(),
+            "max_k=511 is below 512, the most that k=auto stands for: with min_mass the budget grows from k to max_k");
+}
+
 TEST(OptionsTest, IgnoresBlanksAroundNamesAndValues) {
   TopKOptions options;
   ASSERT_TRUE(SetOption(options, " k ", " 7  ").ok());
@@ -56,6 +73,7 @@ TEST(OptionsTest, IgnoresBlanksAroundNamesAndValues) {
 TEST(OptionsTest, RefusesBadValuesAndLeavesTheOptionsAlone) {
   const std::pair<const char*, const char*> bad[] = {{"k", "0"},
                                                      {"k", "-1"},
+                                                     {"k", "Auto"},
                                                      {"k", "1e3"},
                                                      {"k", ""},
                                                      {"k", "99999999999999999999"},

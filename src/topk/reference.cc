@@ -81,7 +81,7 @@ void Row::Select(bool may_run_dense) {
   selected_.insert(selected_.end(), visible_.begin() + last_competing, visible_.end());
   const auto by_key = [](const ScoredKey& a, const ScoredKey& b) { return a.key < b.key; };
   const int64_t n_competing = last_competing - first_competing;
-  int64_t budget = std::min(options_.k, n_competing);
+  int64_t budget = std::min(options_.BudgetFor(n), n_competing);
   if (options_.min_mass > 0) {
     const double all = LogSumExp(visible_);
     const auto mass_with = [&](int64_t count) {
@@ -191,9 +191,12 @@ Status ReferenceAttention(const AttentionInput& input, const TopKOptions& option
   if (Status status = Validate(input, options, output); !status.ok()) return status;
   try {
     if (!options.fallback) {
-      int64_t most = 0;
-      ForEachRow(input, options, [&](Row row) { most = std::max(most, row.CountVisible()); });
-      if (options.k >= most) return {StatusCode::kBudgetCoversAllKeys, "k covers all keys"};
+      bool drops_keys = false;
+      ForEachRow(input, options, [&](Row row) {
+        const int64_t n = row.CountVisible();
+        drops_keys = drops_keys || n > options.BudgetFor(n);
+      });
+      if (!drops_keys) return {StatusCode::kBudgetCoversAllKeys, "k covers all keys"};
     }
     Statistics statistics;
     if (output.selection != nullptr) *output.selection = Selection{{0}, {}, {}};

@@ -64,7 +64,7 @@ void TilePart::Admit(const Call& call, const RowId& id, bool is_dense, int64_t s
   if (is_dense) {
     std::fill_n(sums_ + slot * sum_stride_, sum_stride_, 0.0F);
   } else {
-    row.candidates.Start(call.LargestBudget(), capacity_, candidate_scores_ + slot * capacity_,
+    row.candidates.Start(call.LargestBudgetOf(*row.visible), capacity_, candidate_scores_ + slot * capacity_,
                          candidate_keys_ + slot * capacity_);
   }
 }

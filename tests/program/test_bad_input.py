@@ -18,7 +18,7 @@ from serving import KEY, Server
 
 USE = "--use_top_k_attention"
 NO_MODEL = ("-m", "no-such-model.gguf")
-BUDGETS, TEMPERATURES = "an integer from 1 to 1073741824", "a number from 0.001 to 1000"
+BUDGETS, TEMPERATURES = "auto or 1 to 1073741824", "a number from 0.001 to 1000"
 SAMPLING = "a number from 0"
 UTF8_REMEDY = "convert it (iconv -t UTF-8)"
 

@@ -59,7 +59,7 @@ def test_help_of_a_subcommand_shows_our_flags_first(run: Run, name: str) -> None
     heading = "flags, named as llama-cli's" if name == "chat" else "llama.cpp's own flags:"
     ours, separator, llamas = result.stdout.partition(heading)
     assert separator
-    for flag in (USE, "--top_k_attention_k N", "--top_k_attention_sparse", "--top_k_attention_stats FILE.json"):
+    for flag in (USE, "--top_k_attention_k auto|N", "--top_k_attention_sparse", "--top_k_attention_stats FILE.json"):
         assert flag in ours
     assert "recommended settings:" in ours
     assert "--model" in llamas
@@ -101,7 +101,7 @@ def test_a_flag_without_its_value_takes_none_of_ours(run: Run) -> None:
 def test_a_missing_value_is_an_error(run: Run) -> None:
     result = run("complete", *MISSING_MODEL, USE, "--top_k_attention_k")
     assert result.returncode == 2
-    assert "--top_k_attention_k needs a value: an integer from 1 to 1073741824" in result.stderr
+    assert "--top_k_attention_k needs a value: auto or 1 to 1073741824" in result.stderr
 
 
 def test_a_flag_is_not_taken_for_the_value_of_another(run: Run) -> None:

@@ -162,8 +162,10 @@ def _select(layer: TopKAttention, scores: Bounded, visible: Tensor) -> tuple[Ten
     forced = visible & ((position <= layer.sinks) | (position > position[..., -1:] - layer.window))
     competing = visible & ~forced
     ranked = scores.value.masked_fill(~competing, -torch.inf)
-    budget = min(budget_for(keys) if layer.k == "auto" else layer.k, keys)
-    kept = competing & (ranked >= ranked.topk(budget, -1).values[..., -1:])
+    seen = position[..., -1:]
+    budget = seen.clone().apply_(budget_for) if layer.k == "auto" else torch.full_like(seen, layer.k)
+    ordered = ranked.sort(-1, descending=True).values
+    kept = competing & (ranked >= ordered.gather(-1, budget.clamp(max=keys) - 1))
     least = (scores.value - scores.bound).masked_fill(~kept, torch.inf).amin(-1)
     most = (scores.value + scores.bound).masked_fill(~competing | kept, -torch.inf).amax(-1)
     return kept | forced, bool((least <= most).any())

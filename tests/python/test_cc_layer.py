@@ -36,10 +36,11 @@ def make_layer(**options: Any) -> TopKAttention:  # noqa: ANN401
     return layer
 
 
-def make_problem(layer: TopKAttention, *, cross: bool = False, masked: bool = False) -> Problem:
+def make_problem(layer: TopKAttention, *, cross: bool = False, masked: bool = False, long: bool = False) -> Problem:
     """Random; a masked one has a key that no query of a sequence sees, and a query that sees no key."""
     problem = Problem(torch.randn(BATCH, QUERIES, EMBED), torch.randn(BATCH, QUERIES, EMBED))
-    n_key = KEYS if cross else QUERIES
+    cross = cross or long
+    n_key = 200 if long else KEYS if cross else QUERIES
     if cross:
         key, value = torch.randn(BATCH, n_key, layer.kdim), torch.randn(BATCH, n_key, layer.vdim)
         problem = replace(problem, key=key, value=value)
@@ -118,7 +119,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, bool]]] = {
     "causal after cached keys": ({"causal": True}, {"cross": True}),
     "without bias": ({"bias": False}, {}),
     "all keys": ({"k": 1000}, {}),
-    "k by the length": ({"k": "auto"}, {"cross": True}),
+    "k by what a row sees": ({"k": "auto", "causal": True}, {"long": True}),
     "temperature": ({"temperature": 0.7}, {}),
     "masks": ({}, {"masked": True}),
     "masks, causal, sparse": ({"causal": True, "use_sparse": True}, {"masked": True}),

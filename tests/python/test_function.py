@@ -14,7 +14,7 @@ from conftest import BUILD, REPOSITORY
 from dense_reference import dense_attention, tolerance
 from torch.nn.functional import scaled_dot_product_attention
 
-from top_k_attention import operators, top_k_attention, top_k_feed_forward
+from top_k_attention import budget_for, operators, top_k_attention, top_k_feed_forward
 from top_k_attention.arrays import SparseWeights
 from top_k_attention.dropout import dropout_factors
 
@@ -96,6 +96,36 @@ def test_output_and_weights_follow_the_definition(name: str, implementation: str
     torch.testing.assert_close(weights.double(), expected.weights, rtol=0, atol=limit)
     without = top_k_attention(q, k, v, top_k=top_k, enable_gqa=True, **case)
     torch.testing.assert_close(without, out, rtol=0, atol=limit)
+
+
+def test_auto_follows_what_each_row_sees(implementation: str) -> None:
+    q, k, v = random_qkv(21, batch=1, heads=2, heads_kv=1, queries=40, keys=700, d=8)
+    mask = torch.rand(40, 1, generator=torch.Generator().manual_seed(22)) > torch.linspace(0, 1, 700)
+    visible = mask & torch.ones(40, 700, dtype=torch.bool).tril(660)
+    counts = visible.sum(-1, keepdim=True)
+    assert counts.min() < 128 < 512 < counts.max()
+    budgets = counts.apply_(budget_for)
+    expected = dense_attention(q, k, v, budgets, visible=visible)
+    out, weights = top_k_attention(
+        q, k, v, top_k="auto", mask=mask, is_causal="lower_right", enable_gqa=True, return_weights="dense"
+    )
+    assert ((weights != 0) == expected.kept).all()
+    limits = tolerance(q, k, v, scale=8**-0.5)
+    torch.testing.assert_close(out.double(), expected.out, rtol=0, atol=limits.out)
+
+
+def test_auto_is_the_same_for_arrays() -> None:
+    q, k, v = random_qkv(23, queries=3, keys=600)
+    out = top_k_attention(*(x.numpy() for x in (q, k, v)), top_k="auto")
+    torch.testing.assert_close(torch.from_numpy(out), top_k_attention(q, k, v, top_k="auto"), rtol=0, atol=0)
+    same = top_k_attention(q, k, v, top_k=budget_for(600))
+    torch.testing.assert_close(torch.from_numpy(out), same, rtol=0, atol=0)
+
+
+def test_budgets_by_themselves() -> None:
+    assert [budget_for(n) for n in (0, 512, 513, 2048, 8192, 1 << 30)] == [128, 128, 129, 256, 512, 512]
+    with pytest.raises(ValueError, match="visible_keys=-1"):
+        budget_for(-1)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from qwen_infer import Qwen3Inference
-from top_k_attention import TopKAttentionConfig, budget_for
+from top_k_attention import TopKAttentionConfig
 
 LAYERS, HEADS = 24, 14  # of the model
 K = 8
@@ -279,7 +279,7 @@ def test_each_object_has_its_own_budget_which_may_change(
         model_path, True, TopKAttentionConfig(k="auto"), context_length=2048, use_flash_attention=True
     ) as automatic:
         automatic.generate(prompt, **GREEDY)
-        assert f"k={budget_for(len(full.tokenize(prompt)))}," in automatic.get_top_k_attention_stats()["settings"]
+        assert automatic.get_top_k_attention_stats()["settings"].startswith("k=auto,")
     assert "k=100000" in repr(fresh)
     with pytest.raises(ValueError, match="k=0"):
         fresh.set_top_k_attention("k=0")

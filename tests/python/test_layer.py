@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from top_k_attention import TopKAttention, TopKAttentionConfig, create_top_k_attention_layer
+from top_k_attention import TopKAttention, TopKAttentionConfig, budget_for, create_top_k_attention_layer
 
 # Layers of f32 numbers around 1: two projections and attention over at most 64 numbers each, added up. Both sides
 # round, so twice a few hundred roundings.
@@ -238,10 +238,18 @@ def test_tracking_can_be_off_and_mass_is_sampled_by_default() -> None:
     assert off.get_memory_stats()["total_memory_saved"] == sampled.get_memory_stats()["total_memory_saved"]
 
 
-def test_automatic_k_follows_the_number_of_keys() -> None:
+def test_automatic_k_follows_what_each_row_sees() -> None:
     layer = TopKAttention(16, 2, k="auto")
-    layer(torch.randn(1, 512, 16))
-    assert layer.get_memory_stats()["keys_kept"] == 2 * 512 * 64
+    layer(torch.randn(1, 700, 16))
+    assert layer.get_memory_stats()["keys_kept"] == 2 * 700 * budget_for(700)
+    causal = TopKAttention(16, 2, k="auto", causal=True)
+    out, weights = causal(torch.randn(1, 700, 16, requires_grad=True), need_weights=True, average_attn_weights=False)
+    assert causal.get_memory_stats()["keys_kept"] == 2 * sum(min(n, budget_for(n)) for n in range(1, 701))
+    assert (weights[0, 0] != 0).sum(-1).tolist() == [min(n, budget_for(n)) for n in range(1, 701)]
+    out.sum().backward()
+    assert causal.in_proj_weight.grad.abs().sum() > 0
+    with pytest.raises(ValueError, match=r"k=auto, 128 here, is more than the 100 keys"):
+        TopKAttention(16, 2, k="auto", fallback_full_attention=False)(torch.randn(1, 100, 16))
 
 
 def test_minimum_mass_lets_budgets_grow() -> None:

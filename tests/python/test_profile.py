@@ -32,6 +32,7 @@ def test_takes_what_holds_for_all_layers_and_keeps_the_file(tmp_path: Path) -> N
     assert TopKAttentionConfig.from_json(config.to_json()) == config
     assert TopKAttentionConfig.from_profile(path, k=64).k == 64
     assert TopKAttentionConfig.from_profile(write_profile(path, settings="sinks=4")).k == TopKAttentionConfig().k
+    assert TopKAttentionConfig.from_profile(write_profile(path, settings="k=auto,k@0=200")).k == "auto"
 
 
 def test_is_refused_where_there_are_no_layers_of_a_model(tmp_path: Path) -> None:

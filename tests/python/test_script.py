@@ -117,7 +117,7 @@ def test_script_chats_in_a_terminal(repository: Path, model_path: Path) -> None:
 LATIN1 = "déjà vu".encode("latin-1")
 NO_MODEL = ("--model", "no-such-model.gguf")
 STATS = (*NO_MODEL, "--use_top_k_attention", "--top_k_attention_stats")
-K_RANGE = "k is 1 to 1073741824"
+K_RANGE = "k is auto or 1 to 1073741824"
 
 # Arguments, standard input, exit code, what the error names.
 MISTAKES: dict[str, tuple[tuple[str, ...], bytes, int, tuple[str, ...]]] = {

@@ -22,7 +22,7 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
     """The checkpoint of a name on the hub; OSError, with all that was tried, if there is none."""
     try:
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
         from huggingface_hub.utils import tqdm
     except ImportError as error:
         raise not_installed(error) from error
@@ -62,7 +62,8 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
         try:
             return download()
         except Exception as error:  # of several libraries, which have no common class
-            cause, downloaded = error, _first_line(error)
+            cause = error.__cause__ if isinstance(error, DryRunError) and error.__cause__ else error
+            downloaded = _first_line(cause)
     raise OSError(
         f"there is no file or folder {name!r} here, and it could not be had as the model of that name on the hub:\n"
         f"  the hub's local cache, {constants.HF_HUB_CACHE}: {cached}\n"
@@ -72,5 +73,5 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
     ) from cause
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
