@@ -23,7 +23,7 @@ bool ReadTask(std::string_view text, const Task*& out) {
 
 constexpr FlagRow<Options> kFlags[] = {
     eval::kModelFlag<Options>,
-    {"task", "LIST", "a list of tasks, see above",
+    {"task", "LIST", "a list of tasks that --help explains",
      "passkey,niah_single_1,niah_multikey_1,niah_multivalue,niah_multiquery,vt,cwe,fwe", "which tasks",
      [](auto v, Options& o) { return ReadList(v, ReadTask, o.tasks); }},
     {"length", "N", "an integer from 64 to 16777216", "4096", "tokens of a prompt and its longest answer",
