@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "flags.h"
+
 namespace qwen_infer::eval {
 
 namespace {
@@ -34,6 +36,15 @@ topk::Status ReadSettings(std::span<const std::string_view> defaults, std::strin
       return refuse(": " + std::string(subcommand) + " records nothing; leave record@N=FILE out");
     }
     if (!names.insert(setting.name).second) return refuse(" is there twice: leave one out");
+  }
+  return {};
+}
+
+topk::Status RefuseTopKFlags(std::span<const std::string_view> arguments, std::string_view subcommand) {
+  for (const std::string_view argument : arguments) {
+    if (!IsTopKFlag(argument)) continue;
+    return topk::InvalidArgument(std::string(argument) + ": " + std::string(subcommand) +
+                                 " compares settings; write them as --setting k=128,sinks=4");
   }
   return {};
 }

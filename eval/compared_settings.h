@@ -26,6 +26,9 @@ inline constexpr std::string_view kBaseOfSettings = "crossover=0";
 topk::Status ReadSettings(std::span<const std::string_view> defaults, std::string_view subcommand,
                           std::vector<Setting>& settings);
 
+// Refuses the flags that other subcommands have for one setting.
+topk::Status RefuseTopKFlags(std::span<const std::string_view> arguments, std::string_view subcommand);
+
 }  // namespace qwen_infer::eval
 
 #endif  // QWEN_INFER_EVAL_COMPARED_SETTINGS_H_

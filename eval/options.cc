@@ -5,7 +5,6 @@
 #include <filesystem>
 
 #include "flag_table.h"
-#include "flags.h"
 #include "shared_flags.h"
 
 namespace qwen_infer::eval {
@@ -19,12 +18,7 @@ constexpr FlagRow<Options> kFlags[] = {
     kModelFlag<Options>,
     kFileFlag<Options>,
     kSuffixFlag<Options>,
-    {"setting", "SETTINGS", "settings like k=128,sinks=4", "",
-     "compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256",
-     [](auto v, Options& o) {
-       o.settings.push_back({.name = std::string(v), .settings = {}});
-       return !v.empty();
-     }},
+    SettingFlag<Options>("compared with full attention; may be repeated; else k=32, k=64, k=128 and k=256"),
     {"windows", "N", "an integer from 1 to 1048576", "8", "windows, spread evenly over the text",
      [](auto v, Options& o) { return ReadNumber<int64_t>(v, 1, kMaxWindows, o.windows); }},
     kWindowFlag<Options>,
@@ -39,8 +33,7 @@ constexpr FlagRow<Options> kFlags[] = {
     kSeedFlag<Options>,
     {"output", "FOLDER", "a name", "qwen-infer-eval", "where the report goes, and what an interrupted run goes on from",
      [](auto v, Options& o) { return ReadPath(v, o.output); }, "-o"},
-    {"restart", "", "", "", "begin anew, whatever run the folder has",
-     [](auto, Options& o) { return o.restart = true; }},
+    kRestartFlag<Options>,
     kVerboseFlag<Options>,
 };
 
@@ -64,12 +57,8 @@ Positions Options::Scored() const {
 }
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, const char* environment, Options& options) {
-  for (const std::string_view argument : arguments) {
-    if (!IsTopKFlag(argument)) continue;
-    return topk::InvalidArgument(std::string(argument) +
-                                 ": eval compares any number of settings; write them as --setting k=128,sinks=4");
-  }
-  topk::Status status = kTable.Parse(arguments, options);
+  topk::Status status = RefuseTopKFlags(arguments, "eval");
+  if (status.ok()) status = kTable.Parse(arguments, options);
   if (!status.ok()) return status;
   if (options.model.empty() && environment != nullptr) options.model = environment;
   if (status = CheckTogether(options); !status.ok()) return status;

@@ -15,14 +15,12 @@
 
 namespace qwen_infer::eval {
 
-struct Options {
+// What all that measure quality with a model have.
+struct RunOptions {
   std::string model;                   // GGUF file
   std::vector<std::string> paths;      // of texts
   std::vector<std::string> suffixes;   // of files in folders; none: all
   std::vector<Setting> settings = {};  // at least one, each once
-  int64_t windows = 0;
-  int64_t window = 0;  // tokens
-  int64_t skip = -1;   // tokens of a window that are read and not scored; -1: half of them
   int threads = 0;
   std::string cache_type;
   uint64_t seed = 0;
@@ -31,6 +29,12 @@ struct Options {
   bool verbose = false;
 
   std::map<std::string, std::string> text;  // the value of every flag, as it was written, by name
+};
+
+struct Options : RunOptions {
+  int64_t windows = 0;
+  int64_t window = 0;  // tokens
+  int64_t skip = -1;   // tokens of a window that are read and not scored; -1: half of them
 
   // The positions that count.
   Positions Scored() const;

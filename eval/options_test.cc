@@ -73,7 +73,7 @@ TEST(EvalOptionsTest, NamesWhatIsWrong) {
             "--skip 64 leaves nothing of a window of 64 tokens: lower it, or raise --window");
   EXPECT_EQ(Refusal({"-m", "a", "-f", "t", "--seting", "k=1"}), "there is no flag --seting; did you mean --setting?");
   EXPECT_EQ(Refusal({"-m", "a", "-f", "t", "--top_k_attention_k", "64"}),
-            "--top_k_attention_k: eval compares any number of settings; write them as --setting k=128,sinks=4");
+            "--top_k_attention_k: eval compares settings; write them as --setting k=128,sinks=4");
   EXPECT_EQ(Refusal({"-m", "a", "-f", "t", "--setting", "k=1", "--setting", "k=1 "}),
             "--setting k=1 is there twice: leave one out");
   EXPECT_EQ(Refusal({"-m", "a", "-f", "t", "--setting", "record@3=x"}),

@@ -3,41 +3,24 @@
 #define QWEN_INFER_EVAL_REPORT_H_
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "run_facts.h"
 #include "summary.h"
 
 namespace qwen_infer::eval {
 
-// A setting, or full attention.
-struct WayName {
-  std::string name;      // as the user wrote it: "k=128,sinks=4"; "full attention"
-  std::string settings;  // all of them; empty for full attention
-};
-
 // The figures, and what a reader must know to judge or repeat them.
 struct Report {
-  std::string model;              // the file's name
-  std::string model_description;  // "qwen2 0.5B Q4_K - Medium"
-  std::string processor;
-  int threads = 0;
-  std::string date;                             // "2026-01-31"
-  std::map<std::string, std::string> versions;  // by name of the software
-  std::string command;                          // that measures the same
-  std::string cache_type;
+  RunFacts run;       // with the ways in the order of summary.ways
   int64_t files = 0;  // that the text is from
   int64_t text_bytes = 0;
-  std::string text_hash;      // of the tokens that were read
-  int64_t window = 0;         // tokens
-  uint64_t seed = 0;          // of the bootstrap
-  std::vector<WayName> ways;  // as in summary.ways
+  std::string text_hash;  // of the tokens that were read
+  int64_t window = 0;     // tokens
+  uint64_t seed = 0;      // of the bootstrap
   Summary summary;
 };
-
-// The share of the visible keys that a way keeps; 1 for full attention.
-double KeptShare(const WaySummary& way);
 
 std::string Markdown(const Report& report);
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "cells.h"
 #include "chart.h"
 #include "report.h"
 #include "shared/fixed.h"
@@ -37,10 +38,10 @@ std::vector<Tick> ShareTicks(double least) {
 std::string KeptShareChart(const Report& report) {
   Series settings{.name = "", .is_joined = false, .points = {}};
   double least = 1;
-  for (size_t way = kFullAttention + 1; way < report.ways.size(); ++way) {
-    const double share = KeptShare(report.summary.ways[way]);
+  for (size_t way = kFullAttention + 1; way < report.run.ways.size(); ++way) {
+    const double share = KeptShare(report.summary.ways[way].attention);
     least = std::min(least, share);
-    const std::string& name = report.ways[way].name;
+    const std::string& name = report.run.ways[way].name;
     settings.points.push_back(PointOf(std::log2(share), report.summary.ways[way].scored.change, name, name));
   }
   return Svg({.title = "Quality against the share of keys that is kept",
@@ -63,11 +64,11 @@ std::string PositionChart(const Report& report) {
     chart.x_ticks.push_back({static_cast<double>(i), NameOf(ranges[i].positions)});
   }
   chart.x_ticks.push_back({static_cast<double>(ranges.size()) - 0.5, ""});
-  const auto n_setting = static_cast<double>(report.ways.size() - 1);
-  for (size_t way = kFullAttention + 1; way < report.ways.size(); ++way) {
+  const auto n_setting = static_cast<double>(report.run.ways.size() - 1);
+  for (size_t way = kFullAttention + 1; way < report.run.ways.size(); ++way) {
     // Side by side, so that no error bar hides another.
     const double aside = 0.3 * ((static_cast<double>(way) - 0.5) / n_setting - 0.5);
-    const std::string& name = report.ways[way].name;
+    const std::string& name = report.run.ways[way].name;
     Series& series = chart.series.emplace_back(Series{.name = name, .points = {}});
     for (size_t i = 0; i < ranges.size(); ++i) {
       series.points.push_back(PointOf(static_cast<double>(i) + aside, report.summary.ways[way].by_position[i].change,

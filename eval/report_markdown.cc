@@ -4,7 +4,7 @@
 namespace qwen_infer::eval {
 
 std::string Markdown(const Report& report) {
-  std::string text = "`" + report.command + "`  \n";
+  std::string text = "`" + report.run.command + "`  \n";
   std::string separator;
   for (const std::string& fact : Facts(report)) {
     text += separator + fact;

@@ -26,20 +26,22 @@ Report Example() {
       .rows = 1000, .keys_seen = 1000, .keys_kept = 250, .mass_rows = 16, .mass_sum = 14, .mass_min = 0.5};
   window[2].attention = {
       .rows = 1000, .keys_seen = 1000, .keys_kept = 500, .mass_rows = 1000, .mass_sum = 950, .mass_min = 0.9};
-  return {.model = "a.gguf",
-          .model_description = "tiny",
-          .processor = "some & processor",
-          .threads = 2,
-          .date = "2026-01-31",
-          .versions = {{"ggml", "1"}},
-          .command = "qwen-infer eval --model a.gguf",
-          .cache_type = "f16",
+  return {.run = {.model = "a.gguf",
+                  .model_description = "tiny",
+                  .processor = "some & processor",
+                  .threads = 2,
+                  .date = "2026-01-31",
+                  .versions = {{"ggml", "1"}},
+                  .command = "qwen-infer eval --model a.gguf",
+                  .cache_type = "f16",
+                  .ways = {{"full attention", ""},
+                           {"k=16,sinks=4", "k=16,sinks=4,..."},
+                           {"min_mass=0.9", "min_mass=0.9,..."}}},
           .files = 3,
           .text_bytes = 123456,
           .text_hash = "ab",
           .window = kWindow,
           .seed = 1,
-          .ways = {{"full attention", ""}, {"k=16,sinks=4", "k=16,sinks=4,..."}, {"min_mass=0.9", "min_mass=0.9,..."}},
           .summary = Summarize(std::vector<WindowScores>(2, window), {300, kWindow}, 1)};
 }
 

@@ -8,51 +8,11 @@
 
 #include "engine/model_file.h"
 #include "engine/model_impl.h"
-#include "shared/progress.h"
-#include "shared/stopwatch.h"
+#include "narrator.h"
 #include "window_reader.h"
 #include "windows.h"
 
 namespace qwen_infer::eval {
-
-namespace {
-
-// A long window says this often, in seconds, how far it is.
-constexpr double kSayEvery = 15;
-
-// Says where a run is when a window begins, and now and then.
-class Narrator {
- public:
-  Narrator(const Listener& listener, size_t n_window, double cost)
-      : listener_(listener), n_window_(n_window), progress_(cost) {}
-
-  void BeginWindow(size_t index) {
-    window_ = index;
-    Say("");
-  }
-
-  void Add(double cost, int64_t tokens) {
-    progress_.Add(cost);
-    if (watch_.Seconds() >= said_ + kSayEvery) Say(", " + std::to_string(tokens) + " tokens read");
-  }
-
- private:
-  void Say(const std::string& where) {
-    said_ = watch_.Seconds();
-    const std::string left = progress_.Text(said_);
-    listener_.say("window " + std::to_string(window_ + 1) + " of " + std::to_string(n_window_) + where +
-                  (left.empty() ? "" : " (" + left + ")"));
-  }
-
-  const Listener& listener_;
-  size_t n_window_;
-  Progress progress_;
-  Stopwatch watch_;
-  size_t window_ = 0;
-  double said_ = 0;
-};
-
-}  // namespace
 
 std::string Hexadecimal(uint64_t number) {
   constexpr int kBase = 16;
@@ -97,9 +57,9 @@ RunIdentity IdentityOf(const Model& model, const Corpus& corpus, const Options& 
 void RunWindows(const Reading& reading, const Corpus& corpus, const RunIdentity& identity,
                 const std::string& state_path, const Listener& listener, std::vector<WindowScores>& done) {
   const size_t missing = corpus.windows.size() - std::min(done.size(), corpus.windows.size());
-  Narrator narrator(listener, corpus.windows.size(), reading.cost_of_window * static_cast<double>(missing));
+  Narrator narrator(listener.say, reading.cost_of_window * static_cast<double>(missing));
   while (done.size() < corpus.windows.size()) {
-    narrator.BeginWindow(done.size());
+    narrator.Begin("window " + std::to_string(done.size() + 1) + " of " + std::to_string(corpus.windows.size()));
     const std::vector<Token>& window = corpus.windows[done.size()];
     done.push_back(reading.read(window, [&](double cost, int64_t tokens) { narrator.Add(cost, tokens); }));
     const topk::Status status = SaveState(state_path, identity, done);

@@ -1,5 +1,5 @@
-// Rows of flag_table.h for all that read windows of a text with a model: for eval::Options, and for options that are
-// derived from it.
+// Rows of flag_table.h for all that measure quality with a model: for options that are derived from eval::RunOptions,
+// and kWindowFlag for those that are derived from eval::Options.
 #ifndef QWEN_INFER_EVAL_SHARED_FLAGS_H_
 #define QWEN_INFER_EVAL_SHARED_FLAGS_H_
 
@@ -50,6 +50,21 @@ inline constexpr FlagRow<Options> kSuffixFlag = {
     "",
     "which files of folders; else all that are text",
     [](std::string_view v, Options& o) { return ReadList(v, ReadPath, o.suffixes); }};
+
+// sentence: what is done with them, and which there are by default.
+template <typename Options>
+constexpr FlagRow<Options> SettingFlag(std::string_view sentence) {
+  return {"setting", "SETTINGS", "settings like k=128,sinks=4", "", sentence, [](std::string_view v, Options& o) {
+            o.settings.push_back({.name = std::string(v), .settings = {}});
+            return !v.empty();
+          }};
+}
+
+template <typename Options>
+inline constexpr FlagRow<Options> kRestartFlag = {
+    "restart", "", "", "", "begin anew, whatever run the folder has", [](std::string_view /*value*/, Options& o) {
+      return o.restart = true;
+    }};
 
 template <typename Options>
 inline constexpr FlagRow<Options> kWindowFlag = {

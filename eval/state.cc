@@ -2,15 +2,9 @@
 
 #include <bit>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
-#include <string_view>
-#include <system_error>
-
-#include "atomic_file.h"
+#include <utility>
 
 namespace qwen_infer::eval {
 
@@ -18,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::string_view kStateFormat = "qwen-infer eval 1";
+constexpr StateFormat kFormat = {.name = "qwen-infer eval 1", .items = "windows"};
 
 static_assert(std::endian::native == std::endian::little, "numbers are stored as they are in memory");
 
@@ -38,31 +32,12 @@ std::vector<T> Values(const Json& json) {
   return values;
 }
 
-Json AttentionJson(const topk::Statistics& statistics) {
-  return {
-      {"rows", statistics.rows},           {"dense_rows", statistics.dense_rows},   {"keys_seen", statistics.keys_seen},
-      {"keys_kept", statistics.keys_kept}, {"keys_scored", statistics.keys_scored}, {"mass_rows", statistics.mass_rows},
-      {"mass_sum", statistics.mass_sum},   {"mass_min", statistics.mass_min},       {"seconds", statistics.seconds}};
-}
-
-topk::Statistics AttentionOf(const Json& json) {
-  return {.rows = json.at("rows"),
-          .dense_rows = json.at("dense_rows"),
-          .keys_seen = json.at("keys_seen"),
-          .keys_kept = json.at("keys_kept"),
-          .keys_scored = json.at("keys_scored"),
-          .mass_rows = json.at("mass_rows"),
-          .mass_sum = json.at("mass_sum"),
-          .mass_min = json.at("mass_min"),
-          .seconds = json.at("seconds")};
-}
-
 Json WayJson(const WayScores& way) {
   return {{"nll", Bytes(way.nll)},
           {"kl", Bytes(way.kl)},
           {"agrees", Bytes(way.agrees)},
           {"seconds", way.seconds},
-          {"attention", AttentionJson(way.attention)}};
+          {"attention", StatisticsJson(way.attention)}};
 }
 
 WayScores WayOf(const Json& json) {
@@ -70,7 +45,7 @@ WayScores WayOf(const Json& json) {
                    .kl = Values<float>(json.at("kl")),
                    .agrees = Values<uint8_t>(json.at("agrees")),
                    .seconds = json.at("seconds"),
-                   .attention = AttentionOf(json.at("attention"))};
+                   .attention = StatisticsOf(json.at("attention"))};
   if (way.kl.size() != way.nll.size() || way.agrees.size() != way.nll.size()) {
     throw std::runtime_error("its lists differ in length");
   }
@@ -87,53 +62,21 @@ std::vector<WindowScores> WindowsOf(const Json& json) {
   return windows;
 }
 
-// "model, settings"; empty if there is no difference.
-std::string Differences(const RunIdentity& ours, const RunIdentity& theirs) {
-  std::string names;
-  for (const auto& [name, value] : ours) {
-    const auto found = theirs.find(name);
-    if (found != theirs.end() && found->second == value) continue;
-    names.append(names.empty() ? "" : ", ").append(name);
-  }
-  return names;
-}
-
-topk::Status NotOurs(const std::string& path, const std::string& reason) {
-  return topk::InvalidArgument(path + " " + reason +
-                               ": name another folder with --output, or begin anew with --restart");
-}
-
 }  // namespace
 
 topk::Status SaveState(const std::string& path, const RunIdentity& run, const std::vector<WindowScores>& windows) {
-  Json json = {{"format", kStateFormat}, {"run", run}, {"windows", Json::array()}};
+  Json items = Json::array();
   for (const WindowScores& window : windows) {
     Json ways = Json::array();
     for (const WayScores& way : window) ways.push_back(WayJson(way));
-    json["windows"].push_back(std::move(ways));
+    items.push_back(std::move(ways));
   }
-  const std::vector<uint8_t> bytes = Json::to_cbor(json);
-  return WriteFileAtomically(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return SaveStateFile(path, kFormat, run, std::move(items));
 }
 
 topk::Status LoadState(const std::string& path, const RunIdentity& run, std::vector<WindowScores>& windows) {
   windows.clear();
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) return {};
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file) return NotOurs(path, "cannot be read");
-  try {
-    const Json json = Json::from_cbor(bytes);
-    if (json.at("format") != kStateFormat) return NotOurs(path, "is of another version of this program");
-    if (const std::string names = Differences(run, json.at("run")); !names.empty()) {
-      return NotOurs(path, "has the windows of another run, which differs in: " + names);
-    }
-    windows = WindowsOf(json.at("windows"));
-    return {};
-  } catch (const std::exception&) {
-    return NotOurs(path, "is not the state of a run, or is damaged");
-  }
+  return LoadStateFile(path, kFormat, run, [&windows](const Json& items) { windows = WindowsOf(items); });
 }
 
 }  // namespace qwen_infer::eval

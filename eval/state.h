@@ -1,21 +1,17 @@
 // The windows that a run has finished, in a file: a run that was interrupted goes on from there.
 //
-// CBOR (RFC 8949): {"format": the version, "run": {what it is a run of, by name}, "windows": [[one way: {"nll", "kl":
-// f32 as bytes, "agrees": bytes, "seconds", "attention": {...}}, ...], ...]}.
+// A window: [one way: {"nll", "kl": f32 as bytes, "agrees": bytes, "seconds", "attention": {...}}, ...].
 #ifndef QWEN_INFER_EVAL_STATE_H_
 #define QWEN_INFER_EVAL_STATE_H_
 
-#include <map>
 #include <string>
 #include <vector>
 
+#include "state_file.h"
 #include "topk/status.h"
 #include "window_scores.h"
 
 namespace qwen_infer::eval {
-
-// All that the scores depend on, by name: {"model": "8f2c...", "window": "4096", ...}.
-using RunIdentity = std::map<std::string, std::string>;
 
 // Whole or not at all, and on the disk.
 topk::Status SaveState(const std::string& path, const RunIdentity& run, const std::vector<WindowScores>& windows);

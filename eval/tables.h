@@ -6,13 +6,9 @@
 #include <vector>
 
 #include "report.h"
+#include "table.h"
 
 namespace qwen_infer::eval {
-
-struct Table {
-  std::vector<std::string> head;
-  std::vector<std::vector<std::string>> rows;  // as long as the head; the first cell names the row
-};
 
 // A row for each way: its quality over the positions that count, what it keeps, and its speed.
 Table QualityTable(const Report& report);
@@ -28,9 +24,6 @@ std::vector<std::string> Facts(const Report& report);
 
 // What the columns mean.
 std::vector<std::string> Legend(const Report& report);
-
-std::string MarkdownOf(const Table& table);
-std::string HtmlOf(const Table& table);
 
 }  // namespace qwen_infer::eval
 

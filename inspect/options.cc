@@ -76,12 +76,8 @@ topk::Status CheckTogether(const Options& options) {
 }  // namespace
 
 topk::Status ParseOptions(std::span<const std::string_view> arguments, const char* environment, Options& options) {
-  for (const std::string_view argument : arguments) {
-    if (!IsTopKFlag(argument)) continue;
-    return topk::InvalidArgument(std::string(argument) +
-                                 ": inspect compares settings; write them as --setting k=128,sinks=4");
-  }
-  topk::Status status = kTable.Parse(arguments, options);
+  topk::Status status = eval::RefuseTopKFlags(arguments, "inspect");
+  if (status.ok()) status = kTable.Parse(arguments, options);
   if (!status.ok()) return status;
   if (options.model.empty() && environment != nullptr) options.model = environment;
   if (status = CheckTogether(options); !status.ok()) return status;

@@ -16,8 +16,7 @@ namespace qwen_infer::inspect {
 namespace {
 
 // The mass of every row is shown.
-constexpr std::string_view kMeasureMass = "mass=exact,mass@0-9999=exact";
-static_assert(kMaxLayer == 9999);
+std::string MeasureMass(int64_t n_layer) { return "mass=exact,mass@0-" + std::to_string(n_layer - 1) + "=exact"; }
 
 constexpr int64_t kMostTokensAtOnce = 256;
 constexpr int64_t kMostBytesOfSelection = 256 << 20;
@@ -89,7 +88,7 @@ std::shared_ptr<const Capture> Read(const std::shared_ptr<Model>& model, const S
                                     std::span<const Token> tokens, const Plan& plan, const Options& options,
                                     const Listener& listener) {
   Settings measured = settings;
-  topk::Status status = ParseSettings(kMeasureMass, measured);
+  topk::Status status = ParseSettings(MeasureMass(model->n_layer()), measured);
   TopKContexts& top_k = model->impl().TopK();
   if (status.ok()) status = top_k.SetSettings(measured);
   if (!status.ok()) throw std::runtime_error(status.message());

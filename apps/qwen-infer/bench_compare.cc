@@ -10,7 +10,7 @@
 #include "end_to_end/report.h"
 #include "end_to_end/run.h"
 #include "engine/backends.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -71,7 +71,7 @@ topk::Status Parse(Arguments arguments, CommandLine& line, Options& options) {
   }
   const std::vector<std::string_view> rest(line.llama.begin(), line.llama.end());
   status = ParseOptions(rest, options);
-  if (status.ok()) status = CheckProfileIsOf(line.settings, options.model);
+  if (status.ok()) status = CheckFitsModel(line.settings, options.model);
   for (const std::string& path : {options.json, options.markdown}) {
     if (status.ok() && !path.empty()) status = CheckWritable(path);
   }

@@ -17,7 +17,7 @@
 #include "chat_loop.h"
 #include "chat_summary.h"
 #include "conversation.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -26,6 +26,7 @@
 #include "run.h"
 #include "subcommands.h"
 #include "text_file.h"
+#include "tool_input.h"
 
 namespace qwen_infer {
 
@@ -62,8 +63,9 @@ void PrintHelp() {
 
 topk::Status ReadFirstMessage(Plan& plan) {
   ChatFlags& flags = plan.flags;
-  topk::Status status;
-  if (!flags.system_prompt_file.empty()) status = ReadTextFile(flags.system_prompt_file, flags.system_prompt);
+  topk::Status status = CheckPrompt(flags.prompt);
+  if (status.ok() && !flags.system_prompt_file.empty())
+    status = ReadTextFile(flags.system_prompt_file, flags.system_prompt);
   if (status.ok() && !flags.file.empty()) status = ReadTextFile(flags.file, plan.first_message);
   if (status.ok() && !flags.file.empty() && plan.first_message.empty()) {
     status = topk::InvalidArgument(flags.file + " is empty, and was to be the first message: name another file");
@@ -80,7 +82,7 @@ topk::Status MakePlan(Arguments arguments, Plan& plan) {
   }
   const std::vector<std::string_view> rest(plan.line.llama.begin(), plan.line.llama.end());
   if (status.ok()) status = ParseChatFlags(rest, std::getenv("LLAMA_ARG_MODEL"), plan.flags);
-  if (status.ok()) status = CheckProfileIsOf(plan.line.settings, plan.flags.model);
+  if (status.ok()) status = CheckFitsModel(plan.line.settings, plan.flags.model);
   if (status.ok()) status = ReadFirstMessage(plan);
   if (status.ok() && !plan.line.statistics_path.empty()) status = CheckWritable(plan.line.statistics_path);
   return status;

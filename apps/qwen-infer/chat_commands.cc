@@ -20,7 +20,7 @@ struct Row {
   std::string_view sentence;
 };
 
-constexpr std::array<Row, 11> kCommands = {{
+constexpr std::array<Row, 13> kCommands = {{
     {CommandName::kHelp, "/help", "", Takes::kNothing, "this list"},
     {CommandName::kStats, "/stats", "", Takes::kNothing, "tokens, their speed, and what top-k attention kept so far"},
     {CommandName::kBudget, "/k", "N", Takes::kMaybe, "keys kept per query and head from now on: a number, or auto"},
@@ -30,10 +30,13 @@ constexpr std::array<Row, 11> kCommands = {{
     {CommandName::kRegenerate, "/regen", "", Takes::kNothing, "answer the last message again"},
     {CommandName::kSave, "/save", "FILE", Takes::kOne,
      "save messages and what was read, so that nothing is read again"},
-    {CommandName::kLoad, "/load", "FILE", Takes::kOne, "go on with a saved conversation"},
+    {CommandName::kLoad, "/load", "FILE", Takes::kOne,
+     "go on with a saved conversation, and its settings of top-k attention"},
     {CommandName::kReset, "/reset", "", Takes::kNothing, "start a new conversation"},
     {CommandName::kReset, "/clear", "", Takes::kNothing, "the same"},
     {CommandName::kExit, "/exit", "", Takes::kNothing, "end (or Ctrl-D); Ctrl-C ends an answer"},
+    {CommandName::kExit, "/quit", "", Takes::kNothing, "the same"},
+    {CommandName::kExit, "/bye", "", Takes::kNothing, "the same"},
 }};
 
 constexpr std::string_view kBlanks = " \t\r\n";

@@ -35,6 +35,7 @@ TEST(ChatCommandsTest, ReadsNameAndArgument) {
   EXPECT_EQ(Parsed("/help").name, CommandName::kHelp);
   EXPECT_EQ(Parsed("/stats  ").name, CommandName::kStats);
   EXPECT_EQ(Parsed("/clear").name, CommandName::kReset);
+  for (const char* end : {"/exit", "/quit", "/bye"}) EXPECT_EQ(Parsed(end).name, CommandName::kExit) << end;
   const Command budget = Parsed("/k 128");
   EXPECT_EQ(budget.name, CommandName::kBudget);
   EXPECT_EQ(budget.argument, "128");
@@ -64,7 +65,7 @@ TEST(ChatCommandsTest, RefusesAMissingNameAndAnArgumentTooMany) {
 
 TEST(ChatCommandsTest, HelpHasALineForEachCommand) {
   for (const char* name : {"/help", "/stats", "/k N", "/attention SETTINGS", "/read FILE", "/regen", "/save FILE",
-                           "/load FILE", "/reset", "/clear", "/exit"}) {
+                           "/load FILE", "/reset", "/clear", "/exit", "/quit", "/bye"}) {
     EXPECT_NE(CommandHelp().find("  " + std::string(name) + " "), std::string::npos) << name;
   }
 }

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "chat_summary.h"
 #include "message_reader.h"
 #include "run.h"
+#include "saved_chat.h"
 #include "text_file.h"
 
 namespace qwen_infer {
@@ -139,10 +141,7 @@ ChatLoop::Next ChatLoop::Obey(const std::string& line) {
         conversation_.Save(WithHome(command.argument));
         std::cerr << "saved " << SizeOf(conversation_) << "\n";
         break;
-      case CommandName::kLoad:
-        conversation_.Load(WithHome(command.argument));
-        std::cerr << "loaded " << SizeOf(conversation_) << "\n";
-        break;
+      case CommandName::kLoad: Load(WithHome(command.argument)); break;
       case CommandName::kReset:
         conversation_.Reset();
         files_.clear();
@@ -169,6 +168,28 @@ void ChatLoop::ChangeAttention(const std::string& settings) {
     throw std::invalid_argument("attention is full here: top-k attention needs --use_top_k_attention");
   }
   if (!settings.empty()) model_.SetAttention(settings);
+}
+
+void ChatLoop::Load(const std::string& path) {
+  const std::optional<std::string> saved = conversation_.Load(path);
+  std::cerr << "loaded " << SizeOf(conversation_) << "\n";
+  if (!saved) return;
+  if (!model_.has_top_k_attention()) {
+    if (!saved->empty()) {
+      std::cerr << "it was read with top-k attention, " << BudgetIn(*saved)
+                << ", and goes on with full attention: --use_top_k_attention at the start of the program keeps it\n";
+    }
+    return;
+  }
+  if (saved->empty()) {
+    std::cerr << "it was read with full attention, and goes on with top-k attention, " << BudgetIn(model_.attention())
+              << "\n";
+    return;
+  }
+  const std::string settings = SettingsToRestore(*saved, model_.attention());
+  if (settings.empty()) return;
+  model_.SetAttention(settings);
+  std::cerr << "attention goes back to what it was then: " << settings << "\n";
 }
 
 void ChatLoop::ReadFile(const std::string& path) {

@@ -40,6 +40,8 @@ class ChatLoop {
   Next Obey(const std::string& line);
   void ShowStatistics() const;
   void ChangeAttention(const std::string& settings);
+  // With the attention that the chat had, as far as this process can.
+  void Load(const std::string& path);
   void ReadFile(const std::string& path);
 
   Model& model_;

@@ -88,13 +88,19 @@ void Conversation::Reset() {
   session_.Clear();
 }
 
-void Conversation::Save(const std::string& path) const { session_.Save(path, FormatMessages(messages_)); }
+void Conversation::Save(const std::string& path) const {
+  session_.Save(path, FormatChat({.messages = messages_,
+                                  .attention = model_->has_top_k_attention() ? model_->attention() : std::string()}));
+}
 
-void Conversation::Load(const std::string& path) {
+std::optional<std::string> Conversation::Load(const std::string& path) {
   // A session of someone else's does no harm: the next answer reads anew what it needs.
   const std::string note = session_.Load(path);
-  const topk::Status status = ParseMessages(note, messages_);
+  SavedChat chat;
+  const topk::Status status = ParseChat(note, chat);
   if (!status.ok()) throw FileError("cannot load the chat " + path + ": " + status.message());
+  messages_ = std::move(chat.messages);
+  return chat.attention;
 }
 
 }  // namespace qwen_infer

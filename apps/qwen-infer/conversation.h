@@ -55,9 +55,10 @@ class Conversation {
   void Reset();
 
   // Messages and all that the model has read of them, in one file: whole or not at all. Load refuses, as FileError,
-  // what Session::Load refuses, and sessions that hold no chat.
+  // what Session::Load refuses, and sessions that hold no chat. It leaves attention alone, and returns the settings
+  // that were saved (SavedChat::attention).
   void Save(const std::string& path) const;
-  void Load(const std::string& path);
+  std::optional<std::string> Load(const std::string& path);
 
   std::span<const ChatMessage> messages() const { return messages_; }
   int64_t n_tokens() const { return static_cast<int64_t>(session_.tokens().size()); }

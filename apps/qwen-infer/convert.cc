@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -20,6 +21,30 @@ namespace qwen_infer {
 namespace {
 
 constexpr char kInterpreterVariable[] = "QWEN_INFER_PYTHON";
+
+// Of the program, so that it is there before the Python package is.
+void PrintHelp() {
+  std::cout << "qwen-infer convert: make the model file (GGUF) of a checkpoint, once, and print its path. Examples:\n"
+               "  qwen-infer convert ./Qwen3-0.6B                     # a folder with config.json, tokenizer and "
+               "safetensors\n"
+               "  qwen-infer convert --load_in_4bit Qwen/Qwen3-8B     # a name on the Hugging Face hub\n"
+               "  qwen-infer chat -m \"$(qwen-infer convert ./Qwen3-0.6B)\"\n"
+               "\n"
+               "The file is kept in the folder `converted` of the cache (~/.cache/qwen-infer; QWEN_INFER_CACHE or\n"
+               "XDG_CACHE_HOME move it) under a name made of its content, and found there the next time, here and by\n"
+               "Qwen3Inference. Downloads are the hub's own cache's (HF_HOME moves it).\n"
+               "\n"
+               "flags (names with underscores or dashes):\n"
+               "  --load_in_8bit    weights in Q8_0 instead of bf16\n"
+               "  --load_in_4bit    weights in Q4_K_M instead of bf16\n"
+               "  --list_cache      list the files that were made, with their sizes\n"
+               "  --clear_cache     delete them\n"
+               "\n"
+               "llama.cpp's converter is in Python: convert runs python3, or the Python that QWEN_INFER_PYTHON names,\n"
+               "with the package qwen_infer (pip install \".[convert]\" in a checkout).\n"
+               "\n"
+               "Exit codes: 0 done; 1 failed; 2 mistakes in the flags; 130 interrupted.\n";
+}
 
 constexpr char kProgram[] = R"(import sys
 try:
@@ -46,6 +71,10 @@ void PreferPackagesOfCheckout() {
 }  // namespace
 
 int RunConvert(Arguments arguments) {
+  if (HasLlamaFlag(std::vector<std::string>(arguments.begin(), arguments.end()), kHelpFlags)) {
+    PrintHelp();
+    return kExitSuccess;
+  }
   for (const std::string_view argument : arguments) {
     if (!IsTopKFlag(argument)) continue;
     PrintError("convert computes no attention: leave out " + std::string(argument));

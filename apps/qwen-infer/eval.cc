@@ -1,20 +1,13 @@
 // qwen-infer eval: what top-k attention costs in quality, against full attention on the same windows of text.
-#include <signal.h>
-
 #include <array>
 #include <cstdlib>
-#include <exception>
-#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <utility>
 #include <vector>
 
-#include "atomic_file.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
@@ -22,7 +15,9 @@
 #include "eval/text.h"
 #include "eval_report.h"
 #include "flags.h"
+#include "interruptible.h"
 #include "interrupts.h"
+#include "report_folder.h"
 #include "run.h"
 #include "subcommands.h"
 
@@ -65,44 +60,14 @@ void PrintHelp() {
 constexpr std::array<std::string_view, 6> kReportFiles = {"report.json", "report.csv", "report.md",
                                                           "report.html", "kept.svg",   "position.svg"};
 
-// The files of a run.
-struct Folder {
-  std::filesystem::path path;
-
-  std::string File(std::string_view name) const { return (path / name).string(); }
-  std::string State() const { return File("state"); }
-};
-
-// A report of someone else's is not replaced.
-topk::Status CheckFolder(const Folder& folder) {
-  std::error_code error;
-  if (std::filesystem::exists(folder.State(), error)) return {};
-  for (const std::string_view name : kReportFiles) {
-    if (!std::filesystem::exists(folder.File(name), error)) continue;
-    return topk::InvalidArgument(folder.File(name) + " is there already, and not from a run of eval: name another " +
-                                 "folder with --output, or delete it");
-  }
-  return {};
-}
-
-topk::Status MakeFolder(const Folder& folder) {
-  if (topk::Status status = CheckFolder(folder); !status.ok()) return status;
-  std::error_code error;
-  std::filesystem::create_directories(folder.path, error);
-  if (error) {
-    return topk::InvalidArgument("cannot make the folder " + folder.path.string() + ": " + error.message());
-  }
-  return CheckWritable(folder.State());
-}
-
-topk::Status WriteFiles(const Folder& folder, const eval::Report& report) {
-  const std::array<std::string, kReportFiles.size()> contents = {
-      Json(report), Csv(report), Markdown(report), Html(report), KeptShareChart(report), PositionChart(report)};
-  for (size_t i = 0; i < contents.size(); ++i) {
-    if (topk::Status status = WriteFileAtomically(folder.File(kReportFiles[i]), contents[i]); !status.ok())
-      return status;
-  }
-  return {};
+topk::Status WriteFiles(const ReportFolder& folder, const eval::Report& report) {
+  const std::array<ReportPart, kReportFiles.size()> parts = {{{kReportFiles[0], Json(report)},
+                                                              {kReportFiles[1], Csv(report)},
+                                                              {kReportFiles[2], Markdown(report)},
+                                                              {kReportFiles[3], Html(report)},
+                                                              {kReportFiles[4], KeptShareChart(report)},
+                                                              {kReportFiles[5], PositionChart(report)}}};
+  return folder.Write(parts);
 }
 
 int Refuse(const topk::Status& status) {
@@ -111,16 +76,13 @@ int Refuse(const topk::Status& status) {
 }
 
 int Evaluate(const eval::Options& options, const eval::Text& text, const InterruptFlag& interrupts) {
-  const Folder folder{options.output};
+  const ReportFolder folder(options.output);
   const std::shared_ptr<Model> model =
       Model::Load({.path = options.model, .top_k_attention = "", .on_progress = [&](float /*share*/) {
                      return !interrupts.IsRaised();
                    }});
   eval::Corpus corpus;
   topk::Status status = MakeCorpus(*model, text, options, corpus);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
-  }
   if (!status.ok()) return Refuse(status);
   const eval::RunIdentity identity = IdentityOf(*model, corpus, options, VersionsText());
   std::vector<eval::WindowScores> windows;
@@ -157,26 +119,15 @@ int RunEval(Arguments arguments) {
   eval::Text text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadText(options.paths, options.suffixes, text);
-  if (status.ok()) status = MakeFolder({options.output});
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
+  }
+  if (status.ok()) status = ReportFolder(options.output).Make(kReportFiles, kName);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
   if (text.skipped > 0) std::cerr << text.skipped << " files are no text in UTF-8 or empty, and were left out\n";
-  int code = kExitFailure;
-  int ending_signal = 0;
-  {
-    const InterruptFlag interrupts;
-    try {
-      code = Evaluate(options, text, interrupts);
-    } catch (const Cancelled&) {
-      code = kExitInterrupted;  // while the model was loaded
-    } catch (const std::exception& error) {
-      PrintError(error.what());
-    }
-    ending_signal = interrupts.ending_signal();
-  }
-  if (ending_signal != 0) raise(ending_signal);  // its default effect, now that all is written
-  return code;
+  return RunInterruptible([&](const InterruptFlag& interrupts) { return Evaluate(options, text, interrupts); });
 }
 
 }  // namespace qwen_infer

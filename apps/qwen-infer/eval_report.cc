@@ -23,27 +23,31 @@ std::string VersionsText() {
   return text;
 }
 
+eval::RunFacts RunFactsOf(const Model& model, const eval::RunOptions& options, const std::string& command) {
+  eval::RunFacts run = {.model = std::filesystem::path(options.model).filename().string(),
+                        .model_description = model.description(),
+                        .processor = Processor(),
+                        .threads = options.threads,
+                        .date = Today(),
+                        .versions = SoftwareVersions(),
+                        .command = command,
+                        .cache_type = options.cache_type,
+                        .ways = {{.name = "full attention", .settings = ""}}};
+  for (const eval::Setting& setting : options.settings) {
+    run.ways.push_back({.name = setting.name, .settings = FormatSettings(setting.settings)});
+  }
+  return run;
+}
+
 eval::Report ReportOf(const Model& model, const eval::Options& options, const std::string& command,
                       const eval::Text& text, const eval::Corpus& corpus, std::span<const eval::WindowScores> windows) {
-  eval::Report report = {.model = std::filesystem::path(options.model).filename().string(),
-                         .model_description = model.description(),
-                         .processor = Processor(),
-                         .threads = options.threads,
-                         .date = Today(),
-                         .versions = SoftwareVersions(),
-                         .command = command,
-                         .cache_type = options.cache_type,
-                         .files = text.files,
-                         .text_bytes = static_cast<int64_t>(text.text.size()),
-                         .text_hash = corpus.hash,
-                         .window = options.window,
-                         .seed = options.seed,
-                         .ways = {{.name = "full attention", .settings = ""}},
-                         .summary = Summarize(windows, options.Scored(), options.seed)};
-  for (const eval::Setting& setting : options.settings) {
-    report.ways.push_back({.name = setting.name, .settings = FormatSettings(setting.settings)});
-  }
-  return report;
+  return {.run = RunFactsOf(model, options, command),
+          .files = text.files,
+          .text_bytes = static_cast<int64_t>(text.text.size()),
+          .text_hash = corpus.hash,
+          .window = options.window,
+          .seed = options.seed,
+          .summary = Summarize(windows, options.Scored(), options.seed)};
 }
 
 }  // namespace qwen_infer

@@ -8,6 +8,7 @@
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
+#include "eval/run_facts.h"
 #include "eval/text.h"
 #include "eval/window_scores.h"
 #include "qwen_infer/engine.h"
@@ -18,6 +19,8 @@ namespace qwen_infer {
 std::string VersionsText();
 
 // command: that measures the same.
+eval::RunFacts RunFactsOf(const Model& model, const eval::RunOptions& options, const std::string& command);
+
 eval::Report ReportOf(const Model& model, const eval::Options& options, const std::string& command,
                       const eval::Text& text, const eval::Corpus& corpus, std::span<const eval::WindowScores> windows);
 

@@ -1,9 +1,6 @@
 // qwen-infer inspect: which tokens each token keeps, by layer and head, as a page to look at.
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -12,12 +9,13 @@
 #include <vector>
 
 #include "atomic_file.h"
-#include "engine/profile_check.h"
+#include "engine/model_check.h"
 #include "flags.h"
 #include "inspect/options.h"
 #include "inspect/plan.h"
 #include "inspect/reader.h"
 #include "inspect/report.h"
+#include "interruptible.h"
 #include "interrupts.h"
 #include "page_nonce.h"
 #include "provenance.h"
@@ -118,9 +116,6 @@ int Inspect(const inspect::Options& options, const std::string& text, const Inte
     const auto n_setting = static_cast<int64_t>(options.settings.size());
     status = MakePlan(options, inspect::ShapeOf(*model, n_token, n_setting), plan);
   }
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckProfileIsOf(setting.settings, options.model);
-  }
   if (!status.ok()) return Refuse(status);
   if (options.layers.empty() && static_cast<int64_t>(plan.layers.size()) < model->n_layer()) {
     std::cerr << plan.layers.size() << " of " << model->n_layer() << " layers fit a page of --max_size "
@@ -158,26 +153,21 @@ int RunInspect(Arguments arguments) {
   std::string text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadTextFile(options.prompt_file, text);
+  for (const eval::Setting& setting : options.settings) {
+    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
+  }
   if (status.ok()) status = CheckFiles(options);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
-  int code = kExitFailure;
-  int ending_signal = 0;
-  {
-    const InterruptFlag interrupts;
+  return RunInterruptible([&](const InterruptFlag& interrupts) {
     try {
-      code = Inspect(options, text, interrupts);
+      return Inspect(options, text, interrupts);
     } catch (const Cancelled&) {
       std::cerr << "interrupted: nothing was written\n";
-      code = kExitInterrupted;
-    } catch (const std::exception& error) {
-      PrintError(error.what());
+      throw;
     }
-    ending_signal = interrupts.ending_signal();
-  }
-  if (ending_signal != 0) raise(ending_signal);  // its default effect, now that all is written
-  return code;
+  });
 }
 
 }  // namespace qwen_infer

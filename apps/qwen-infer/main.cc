@@ -22,7 +22,7 @@ struct Subcommand {
   int (*run)(Arguments);
 };
 
-constexpr std::array<Subcommand, 12> kSubcommands = {{
+constexpr std::array<Subcommand, 13> kSubcommands = {{
     {"complete", "continue a prompt or a file; answer it if the model has a chat template", RunComplete},
     {"chat", "talk to the model in the terminal", RunChat},
     {"serve", "OpenAI-compatible HTTP server on this machine, with live statistics", RunServe},
@@ -31,6 +31,7 @@ constexpr std::array<Subcommand, 12> kSubcommands = {{
     {"calibrate", "measure once from how many keys on top-k attention is faster here", RunCalibrate},
     {"perplexity", "measure how well the model predicts a text", RunPerplexity},
     {"eval", "measure what top-k attention costs in quality, against full attention", RunEval},
+    {"eval-tasks", "measure it in answers about long prompts: needles, variables, words, code", RunEvalTasks},
     {"tune", "find the budget of each layer for a model, and check it on other text", RunTune},
     {"inspect", "see which tokens each token keeps, by layer and head, as a page", RunInspect},
     {"quantize", "write a smaller copy of a model file", RunQuantize},
@@ -59,11 +60,11 @@ void PrintHelp(std::ostream& out) {
          "  # what it gains at a depth of 8192 tokens: with and without\n"
          "  qwen-infer bench --compare -m model.gguf -d 8192\n"
          "\n"
-         "Every subcommand but chat, bench-attention, bench --compare, calibrate, eval, tune, inspect and convert "
-         "takes\n"
-         "all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it does what that tool does; "
-         "chat\n"
-         "takes the most usual of llama-cli's. qwen-infer SUBCOMMAND --help lists the flags, ours first.\n"
+         "Every subcommand but chat, bench-attention, bench --compare, calibrate, eval, eval-tasks, tune, inspect and\n"
+         "convert takes all flags of the llama.cpp tool that it runs, and without --use_top_k_attention it does what "
+         "that\n"
+         "tool does; chat takes the most usual of llama-cli's. qwen-infer SUBCOMMAND --help lists the flags, ours "
+         "first.\n"
          "\n"
          "Exit codes: 0 done; 1 failed, and mistakes in llama.cpp's own flags; 2 mistakes in the subcommand or our "
          "flags;\n"

@@ -9,8 +9,8 @@
 
 #include "atomic_file.h"
 #include "engine/backends.h"
+#include "engine/model_check.h"
 #include "engine/model_file.h"
-#include "engine/profile_check.h"
 #include "flags.h"
 #include "help.h"
 #include "interrupts.h"
@@ -70,7 +70,7 @@ std::string ModelPath(const std::vector<std::string>& llama) {
 topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   constexpr const char* kFlashAttentionVariable = "LLAMA_ARG_FLASH_ATTN";
   topk::Status status = ForceFlashAttention(tool.flash_attention, std::getenv(kFlashAttentionVariable), line.llama);
-  if (status.ok()) status = CheckProfileIsOf(line.settings, ModelPath(line.llama));
+  if (status.ok()) status = CheckFitsModel(line.settings, ModelPath(line.llama));
   if (!status.ok()) return status;
   unsetenv(kFlashAttentionVariable);  // on or auto: llama.cpp would warn that our -fa overrides it
   // The warm-up decodes two tokens, fewer than any budget worth checking.
@@ -132,6 +132,14 @@ int WithOutput(int code) {
   return kExitFailure;
 }
 
+void EndWithWrittenOutput() {
+  std::atexit([] {
+    const int code = WithOutput(kExitSuccess);
+    std::fflush(nullptr);
+    std::_Exit(code);
+  });
+}
+
 void EndNow(int code) {
   FlushLog();
   if (!WriteReport() && code == kExitSuccess) code = kExitFailure;
@@ -145,6 +153,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   topk::Status status = ParseCommandLine(arguments, line);
   // --help wins over a mistake: it is what one asks for after making one.
   if (HasLlamaFlag(line.llama, kHelpFlags)) {
+    EndWithWrittenOutput();
     PrintHelp(tool);
     return CallEntry(tool, line.llama);
   }

@@ -48,6 +48,10 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
 // Flushes standard output: `code`, or kExitFailure, which it explains, if a run that succeeded lost what it printed.
 int WithOutput(int code);
 
+// Has the process, which calls exit() after it has printed what was asked for, end with success or, if that was lost,
+// with kExitFailure: for llama.cpp's help.
+void EndWithWrittenOutput();
+
 // Writes the report and ends the process without waiting for its other threads: with `code`, or with kExitFailure if
 // only the report failed.
 [[noreturn]] void EndNow(int code);

@@ -1,9 +1,9 @@
-// The messages of a chat as the note of a saved session (qwen_infer/engine.h): {"messages": [{"role": "user",
-// "content": "..."}, ...]}.
+// What a saved session (qwen_infer/engine.h) says of the chat that it is, as its note: {"messages": [{"role": "user",
+// "content": "..."}, ...], "attention": "k=256,..."}.
 #ifndef QWEN_INFER_APPS_SAVED_CHAT_H_
 #define QWEN_INFER_APPS_SAVED_CHAT_H_
 
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,10 +13,21 @@
 
 namespace qwen_infer {
 
-std::string FormatMessages(std::span<const ChatMessage> messages);
+struct SavedChat {
+  std::vector<ChatMessage> messages;
+  // All settings of top-k attention, in their text form; empty: it was full. Nothing if the file does not say.
+  std::optional<std::string> attention;
+};
 
-// kInvalidArgument for a note that is none of these; `messages` is then unchanged.
-topk::Status ParseMessages(std::string_view note, std::vector<ChatMessage>& messages);
+std::string FormatChat(const SavedChat& chat);
+
+// kInvalidArgument for a note that is none of these; `chat` is then unchanged.
+topk::Status ParseChat(std::string_view note, SavedChat& chat);
+
+// The items of `saved` that `now` does not have, for Model::SetAttention: both have all settings in their text form.
+// Those of names that `now` has not for all layers are passed over, files to be written among them: who saved a chat is
+// not to decide about these.
+std::string SettingsToRestore(std::string_view saved, std::string_view now);
 
 }  // namespace qwen_infer
 

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "serve_messages.h"
+
 namespace qwen_infer {
 
 namespace {
@@ -75,11 +77,10 @@ struct TooDeep : std::runtime_error {
   TooDeep() : std::runtime_error("too deep") {}
 };
 
-// What is read of a body: the members of the object that it is. Arrays and objects among them are "discarded" or empty;
-// what counts of their elements is noted here.
+// What is read of a body: the members of the object that it is. Arrays and objects among them, but the messages, are
+// "discarded" or empty; what counts of their elements is noted here.
 struct TopLevel {
   Json members;
-  bool no_messages = false;        // "messages" is an array without an object in it
   std::string bad_stop;            // what "stop" has in it, or is, that is no text
   bool prompt_has_empty = false;   // "prompt" is an array with an empty text in it
   bool prompt_has_tokens = false;  // "prompt" is an array, and not of texts alone
@@ -89,7 +90,6 @@ struct TopLevel {
 void NoteElement(const std::string& key, const Json* element, TopLevel& top) {
   const bool is_text = element != nullptr && element->is_string();
   const bool is_empty = is_text && element->get_ref<const std::string&>().empty();
-  if (key == "messages" && element == nullptr) top.no_messages = false;
   if (key == "stop" && (!is_text || is_empty)) {
     top.bad_stop = element == nullptr ? "a list or an object" : element->dump();
   }
@@ -108,9 +108,9 @@ TopLevel ParseTopLevel(std::string_view body) {
     const bool opens = event == Event::object_start || event == Event::array_start;
     if (opens && depth >= kMaxBodyDepth) throw TooDeep();
     if (event == Event::key && depth == 1) key = parsed.get_ref<const std::string&>();
-    if (event == Event::array_start && depth == 1) top.no_messages |= key == "messages";
     if (event == Event::object_start && depth == 1 && key == "stop") top.bad_stop = "an object";
     if (depth == 2 && (opens || event == Event::value)) NoteElement(key, opens ? nullptr : &parsed, top);
+    if (depth > 0 && key == "messages") return true;
     // The parser passes over the numbers and texts in what is not kept.
     const bool looked_into = event == Event::array_start && (key == "stop" || key == "prompt");
     return depth == 0 || (depth == 1 && (!opens || looked_into));
@@ -120,7 +120,6 @@ TopLevel ParseTopLevel(std::string_view body) {
 
 // llama.cpp answers these with nothing, or with whatever comes to its mind.
 std::optional<Refusal> CheckNotEmpty(const TopLevel& top) {
-  if (top.no_messages) return Invalid("\"messages\" has no message; send at least one");
   if (top.members.contains("input_prefix") || top.members.contains("input_suffix")) return std::nullopt;
   if (top.prompt_has_empty && !top.prompt_has_tokens) {
     return Invalid("\"prompt\" has an empty text in it; send texts to continue");
@@ -183,6 +182,9 @@ std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const 
     if (std::optional<Refusal> refusal = CheckNumber(top.members, field)) return refusal;
   }
   if (std::optional<Refusal> refusal = CheckTypes(top)) return refusal;
+  if (const auto messages = top.members.find("messages"); messages != top.members.end()) {
+    if (std::optional<std::string> reason = FindBadMessage(*messages)) return Invalid(std::move(*reason));
+  }
   return CheckNotEmpty(top);
 }
 

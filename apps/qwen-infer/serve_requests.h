@@ -25,12 +25,12 @@ struct Refusal {
 };
 
 // What is wrong with the body of a request as JSON, if anything is: too large (413), broken, not UTF-8, nested too
-// deeply. An empty body is left to the handler. O(1) memory beside the largest string.
+// deeply. An empty body is left to the handler. Holds the messages of a chat, and beside them the largest string.
 std::optional<Refusal> CheckJson(std::string_view body);
 
 // The same for a request to the model, and what llama.cpp would clamp, wrap around or pass over: a "model" other than
 // `models`, which nobody asks about if that is empty, a number out of its range, a "stop" or "logit_bias" of another
-// type, no prompt or message. Other members are llama.cpp's to judge.
+// type, no prompt, bad messages (serve_messages.h). Other members are llama.cpp's to judge.
 std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const std::string> models);
 
 }  // namespace qwen_infer

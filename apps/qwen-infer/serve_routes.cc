@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/model_check.h"
 #include "page_nonce.h"
 #include "perf_hooks.h"
 #include "plugin.h"
@@ -119,7 +120,7 @@ server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
 }
 
 // Needs a key, because it changes what all clients get.
-server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key) {
+server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key, const std::string& model_path) {
   if (!has_api_key) {
     return ErrorAnswer("settings change only on a server with a key: start it with --api-key KEY",
                        ERROR_TYPE_PERMISSION);
@@ -132,6 +133,7 @@ server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key)
   const std::lock_guard lock(mutex);
   Settings settings = CurrentSettings();
   topk::Status status = ApplyConfig(request.body, settings);
+  if (status.ok()) status = CheckFitsModel(settings, model_path);
   if (status.ok()) status = SetSettings(settings);
   if (!status.ok()) return ErrorAnswer(status.message(), ERROR_TYPE_INVALID_REQUEST);
   return JsonAnswer(json({{"settings", FormatSettings(settings)}}).dump_safe());
@@ -271,11 +273,21 @@ server_http_res_ptr RefusalAnswer(const Refusal& refusal) {
   return JsonAnswer(json({{"error", error}}).dump_safe(), refusal.status);
 }
 
-// A handler that is asked only if the body is in order.
+// A handler that is asked only if the body is in order. What it throws all the same is, but for one thing, about what
+// it read in the request: the model computes on another thread.
 Handler WithCheckedBody(Handler handler, std::vector<std::string> models) {
   return [handler = std::move(handler), models = std::move(models)](const server_http_req& request) {
-    const std::optional<Refusal> refusal = CheckModelRequest(request.body, models);
-    return refusal ? RefusalAnswer(*refusal) : handler(request);
+    if (const std::optional<Refusal> refusal = CheckModelRequest(request.body, models)) return RefusalAnswer(*refusal);
+    try {
+      return handler(request);
+    } catch (const std::out_of_range&) {
+      return ErrorAnswer("a number in the body is out of its range, such as a token that the model does not have",
+                         ERROR_TYPE_INVALID_REQUEST);
+    } catch (const std::runtime_error& error) {
+      constexpr std::string_view kOfTheAnswer = "The model produced output";  // that is not as its format wants it
+      if (std::string_view(error.what()).starts_with(kOfTheAnswer)) throw;
+      return ErrorAnswer(error.what(), ERROR_TYPE_INVALID_REQUEST);
+    }
   };
 }
 
@@ -347,10 +359,11 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
       [&llama = routes.get_metrics](const server_http_req& request) { return GetMetrics(llama, request); });
   add(Method::kGet, "/topk/stats", GetStatisticsReport);
   add(Method::kPost, "/topk/stats/reset", PostStatisticsReset);
-  add(Method::kPost, "/topk/config", [has_api_key = HasApiKey(params)](const server_http_req& request) {
-    const std::optional<Refusal> refusal = CheckJson(request.body);
-    return refusal ? RefusalAnswer(*refusal) : PostConfig(request, has_api_key);
-  });
+  add(Method::kPost, "/topk/config",
+      [has_api_key = HasApiKey(params), model_path = params.model.path](const server_http_req& request) {
+        const std::optional<Refusal> refusal = CheckJson(request.body);
+        return refusal ? RefusalAnswer(*refusal) : PostConfig(request, has_api_key, model_path);
+      });
   // --path has llama.cpp serve files of the user's there.
   if (params.ui && params.public_path.empty()) add(Method::kGet, "/", GetPage);
 }

@@ -18,6 +18,7 @@ int RunBenchAttention(Arguments arguments);
 int RunCalibrate(Arguments arguments);
 int RunPerplexity(Arguments arguments);
 int RunEval(Arguments arguments);
+int RunEvalTasks(Arguments arguments);
 int RunTune(Arguments arguments);
 int RunInspect(Arguments arguments);
 int RunQuantize(Arguments arguments);

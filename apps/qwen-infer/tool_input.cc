@@ -26,13 +26,6 @@ topk::Status CheckTemperature(const std::string& value) {
   return topk::InvalidArgument("--temp: '" + value + "' is not a number from 0 (always the likeliest token) on");
 }
 
-topk::Status CheckPrompt(const std::string& text) {
-  const size_t valid = ValidUtf8(text);
-  if (valid == text.size()) return {};
-  return topk::InvalidArgument("-p: the text is not UTF-8, its byte " + std::to_string(valid) +
-                               " begins no character: put it into a file, convert that (iconv -t UTF-8), and use -f");
-}
-
 topk::Status CheckPromptFile(const std::string& path) {
   std::string text;
   topk::Status status = path.empty() ? topk::Status() : ReadTextFile(path, text);
@@ -85,6 +78,13 @@ topk::Status CheckSizes(std::span<const std::string> llama) {
 }
 
 }  // namespace
+
+topk::Status CheckPrompt(const std::string& text) {
+  const size_t valid = ValidUtf8(text);
+  if (valid == text.size()) return {};
+  return topk::InvalidArgument("-p: the text is not UTF-8, its byte " + std::to_string(valid) +
+                               " begins no character: put it into a file, convert that (iconv -t UTF-8), and use -f");
+}
 
 topk::Status CheckToolInput(std::span<const std::string> llama) {
   constexpr std::string_view kTemperature[] = {"--temp", "--temperature"};

@@ -13,6 +13,9 @@ namespace qwen_infer {
 // an empty file. `llama`: the arguments for llama.cpp.
 topk::Status CheckToolInput(std::span<const std::string> llama);
 
+// Of the text that -p has alone.
+topk::Status CheckPrompt(const std::string& text);
+
 }  // namespace qwen_infer
 
 #endif  // QWEN_INFER_APPS_TOOL_INPUT_H_

@@ -1,8 +1,5 @@
 // qwen-infer tune: which layer needs how many keys, as a profile that every other subcommand takes.
-#include <signal.h>
-
 #include <cstdlib>
-#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -23,6 +20,7 @@
 #include "eval/tune/tune.h"
 #include "eval_report.h"
 #include "flags.h"
+#include "interruptible.h"
 #include "interrupts.h"
 #include "profile.h"
 #include "run.h"
@@ -117,23 +115,15 @@ int RunTune(Arguments arguments) {
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
-  int code = kExitFailure;
-  int ending_signal = 0;
-  {
-    const InterruptFlag interrupts;
+  return RunInterruptible([&](const InterruptFlag& interrupts) {
     try {
-      code = Tune(options, text, interrupts);
+      return Tune(options, text, interrupts);
     } catch (const Cancelled&) {
       std::cerr << "interrupted: the windows that are finished are kept in " << options.output
                 << "; the same command goes on from there\n";
-      code = kExitInterrupted;
-    } catch (const std::exception& error) {
-      PrintError(error.what());
+      throw;
     }
-    ending_signal = interrupts.ending_signal();
-  }
-  if (ending_signal != 0) raise(ending_signal);  // its default effect, now that all is written
-  return code;
+  });
 }
 
 }  // namespace qwen_infer

@@ -22,6 +22,9 @@ class Progress {
 
   void Add(double cost) { done_ += cost; }
 
+  // The total turns out to be more by that, or less.
+  void Expect(double more) { total_ += more; }
+
   // "37 %, about 4 min left", where the parts done took `seconds`; "" before any was.
   std::string Text(double seconds) const;
 

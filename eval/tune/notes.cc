@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "eval/cells.h"
+#include "eval/json_parts.h"
 #include "eval/tune/tune.h"
 #include "shared/fixed.h"
 
@@ -11,18 +13,14 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Json EstimateJson(const eval::Estimate& estimate) {
-  return {{"mean", estimate.mean}, {"low", estimate.low}, {"high", estimate.high}};
-}
-
 Json WayJson(const eval::Report& report, size_t way) {
   const eval::WaySummary& summary = report.summary.ways.at(way);
   Json json = {{"perplexity", summary.scored.perplexity}};
   if (way == eval::kFullAttention) return json;
-  json.update({{"settings", report.ways.at(way).settings},
+  json.update({{"settings", report.run.ways.at(way).settings},
                {"change_percent", EstimateJson(summary.scored.change)},
                {"kl", EstimateJson(summary.scored.kl)},
-               {"kept_share", KeptShare(summary)}});
+               {"kept_share", eval::KeptShare(summary.attention)}});
   return json;
 }
 
@@ -65,10 +63,10 @@ Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets&
   const eval::Positions scored = held_out.summary.ways.front().scored.positions;
   const eval::Difference& difference = TunedAgainstFixed(held_out);
   return {{"aim", aim},
-          {"command", held_out.command},
-          {"date", held_out.date},
-          {"versions", held_out.versions},
-          {"processor", held_out.processor},
+          {"command", held_out.run.command},
+          {"date", held_out.run.date},
+          {"versions", held_out.run.versions},
+          {"processor", held_out.run.processor},
           {"held_out",
            {{"text_hash", held_out.text_hash},
             {"windows", held_out.summary.windows},
@@ -86,7 +84,7 @@ Json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets&
 
 std::string Verdict(const eval::Report& held_out) {
   const eval::Difference& difference = TunedAgainstFixed(held_out);
-  return "Against " + held_out.ways.at(kFixedWay).name + ", on text that it was not made from, the profile is " +
+  return "Against " + held_out.run.ways.at(kFixedWay).name + ", on text that it was not made from, the profile is " +
          Judged(difference.change) + " in perplexity (" + Fixed(difference.change.mean, 2) + " %), and " +
          Judged(difference.kl) + " in divergence from full attention (" + Fixed(difference.kl.mean, 5) + " nats).";
 }

@@ -22,8 +22,8 @@ eval::WayScores Scores(float nll, float kl) {
 eval::Report ReportWith(float nll, float kl) {
   eval::Report report;
   report.window = kWindow;
-  report.ways = {{"full attention", ""}, {"k=128", "k=128,..."}, {"profile", "k=128,k@0=9,..."}};
-  report.command = "qwen-infer tune";
+  report.run.ways = {{"full attention", ""}, {"k=128", "k=128,..."}, {"profile", "k=128,k@0=9,..."}};
+  report.run.command = "qwen-infer tune";
   const eval::WindowScores window = {Scores(1, 0), Scores(1.02F, 0.002F), Scores(nll, kl)};
   report.summary = eval::Summarize(std::vector<eval::WindowScores>(2, window), {300, kWindow}, 1);
   return report;

@@ -39,7 +39,7 @@ _GENERATION = (
 _CHAT_HELP = """  /reset      start a new conversation
   /stats      what top-k attention kept so far
   /k N        keys kept per query and head from now on
-  /exit       end (or Ctrl-D); Ctrl-C ends an answer"""
+  /exit       end (or Ctrl-D, /quit, /bye); Ctrl-C ends an answer"""
 
 
 def default_model() -> Path | None:
@@ -245,7 +245,7 @@ def _chat(inference: Qwen3Inference, options: argparse.Namespace) -> None:
         except EOFError:
             print()
             return
-        if line == "/exit":
+        if line in ("/exit", "/quit", "/bye"):
             return
         if line.startswith("/"):
             _command(line, inference, messages)
@@ -284,8 +284,10 @@ def _command(line: str, inference: Qwen3Inference, messages: list[dict[str, str]
             print(_summary(inference.get_top_k_attention_stats()))
         elif name == "/k":
             inference.set_top_k_attention(f"k={value.strip()}")
-        else:
+        elif name == "/help":
             print(_CHAT_HELP)
+        else:
+            raise ValueError(f"there is no command {name}: /help lists them")
     except (ValueError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
 

@@ -15,12 +15,18 @@ def exit_code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[st
     """Runs a command with `arguments`, by default those of the process, and returns its exit code."""
     if arguments is None:
         _clean_up_when_terminated()
+    given = sys.argv[1:] if arguments is None else arguments
+    return _with_output(_run(command, [_with_underscores(argument) for argument in given]))
+
+
+def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     try:
-        return command([_with_underscores(argument) for argument in (sys.argv[1:] if arguments is None else arguments)])
+        return command(arguments)
+    except SystemExit as end:  # --help, a mistake in the options, a signal
+        return end.code if isinstance(end.code, int) else EXIT_SUCCESS
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # who read the answer has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     except (ValueError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -28,6 +34,19 @@ def exit_code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[st
     except (OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILURE
+
+
+def _with_output(code: int) -> int:
+    """Flushes standard output; `code`, or EXIT_FAILURE if a command that succeeded lost what it printed."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        if code != EXIT_SUCCESS or isinstance(error, BrokenPipeError):
+            return code or EXIT_FAILURE
+        print(f"error: the output could not be written ({error.strerror}): is the disk full?", file=sys.stderr)
+        return EXIT_FAILURE
+    return code
 
 
 def _clean_up_when_terminated() -> None:

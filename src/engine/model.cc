@@ -10,9 +10,9 @@
 
 #include "engine/backends.h"
 #include "engine/log.h"
+#include "engine/model_check.h"
 #include "engine/model_file.h"
 #include "engine/model_impl.h"
-#include "engine/profile_check.h"
 #include "engine/text_stream.h"
 #include "engine/weight_layout.h"
 #include "qwen_infer/engine.h"
@@ -28,7 +28,7 @@ void ThrowUnless(const topk::Status& status) {
 std::unique_ptr<TopKContexts> MakeTopK(const std::string& text, const std::string& model_path) {
   Settings settings;
   if (!text.empty()) ThrowUnless(ParseSettings(text, settings));
-  ThrowUnless(CheckProfileIsOf(settings, model_path));
+  ThrowUnless(CheckFitsModel(settings, model_path));
   std::unique_ptr<TopKContexts> top_k;
   ThrowUnless(TopKContexts::Create(settings, top_k));
   return top_k;
@@ -198,7 +198,7 @@ std::string Model::attention() const { return FormatSettings(impl_->TopK().setti
 void Model::SetAttention(std::string_view settings) {
   Settings changed = impl_->TopK().settings();
   ThrowUnless(ParseSettings(settings, changed));
-  ThrowUnless(CheckProfileIsOf(changed, impl_->path));
+  ThrowUnless(CheckFitsModel(changed, impl_->path));
   ThrowUnless(impl_->TopK().SetSettings(changed));
 }
 

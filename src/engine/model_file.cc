@@ -1,5 +1,8 @@
 #include "engine/model_file.h"
 
+#include <ggml-cpp.h>
+#include <gguf.h>
+
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
@@ -12,6 +15,19 @@
 
 namespace qwen_infer {
 
+namespace {
+
+// Whether a file begins as GGUF files do.
+bool HasMagic(const std::string& path) {
+  constexpr std::string_view kMagic = "GGUF";
+  std::ifstream file(path, std::ios::binary);
+  std::string start(kMagic.size(), '\0');
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start == kMagic;
+}
+
+}  // namespace
+
 std::string WhyNoModel(const std::string& path) {
   std::error_code error;
   const std::string convert = "`qwen-infer convert " + path + "` makes a GGUF file of ";
@@ -23,13 +39,9 @@ std::string WhyNoModel(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) {
     return "it is a folder; " + convert + "the checkpoint in it and prints its path";
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return "it cannot be read";
-  constexpr std::string_view kMagic = "GGUF";
-  std::string start(kMagic.size(), '\0');
-  file.read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start == kMagic ? "the file is damaged, or llama.cpp does not know its kind; its own messages tell more"
-                         : "it is not a GGUF file";
+  if (!std::ifstream(path, std::ios::binary)) return "it cannot be read";
+  return HasMagic(path) ? "the file is damaged, or llama.cpp does not know its kind; its own messages tell more"
+                        : "it is not a GGUF file";
 }
 
 uint64_t Fingerprint(const std::string& path) {
@@ -51,6 +63,18 @@ uint64_t Fingerprint(const std::string& path) {
     hash.Add(bytes.data(), static_cast<size_t>(file.gcount()));
   }
   return hash.value();
+}
+
+std::optional<int64_t> LayerCount(const std::string& path) {
+  if (!HasMagic(path)) return std::nullopt;  // ggml would write to its log
+  const gguf_context_ptr file(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
+  if (file == nullptr) return std::nullopt;
+  const int64_t name = gguf_find_key(file.get(), "general.architecture");
+  if (name < 0 || gguf_get_kv_type(file.get(), name) != GGUF_TYPE_STRING) return std::nullopt;
+  const std::string key = std::string(gguf_get_val_str(file.get(), name)) + ".block_count";
+  const int64_t count = gguf_find_key(file.get(), key.c_str());
+  if (count < 0 || gguf_get_kv_type(file.get(), count) != GGUF_TYPE_UINT32) return std::nullopt;
+  return gguf_get_val_u32(file.get(), count);
 }
 
 void Hash::Add(const void* data, size_t size) {

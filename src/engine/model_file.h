@@ -3,6 +3,7 @@
 #define QWEN_INFER_SRC_ENGINE_MODEL_FILE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace qwen_infer {
@@ -14,6 +15,10 @@ std::string WhyNoModel(const std::string& path);
 // bytes only may have the same; a model that was trained further differs everywhere. Throws FileError if the file
 // cannot be read.
 uint64_t Fingerprint(const std::string& path);
+
+// How many layers its description says that the model has; nothing if it says nothing or is no GGUF file. Reads no
+// weights.
+std::optional<int64_t> LayerCount(const std::string& path);
 
 // FNV-1a, eight bytes a step: finds damage, not intent.
 class Hash {

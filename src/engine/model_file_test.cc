@@ -1,9 +1,12 @@
 #include "engine/model_file.h"
 
+#include <ggml-cpp.h>
+#include <gguf.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <string>
 
 #include "qwen_infer/engine.h"
@@ -34,6 +37,20 @@ TEST(FingerprintTest, DiffersWithSizeAndContent) {
   EXPECT_NE(Fingerprint(Written("b", content + "a")), first);
   EXPECT_NE(Fingerprint(Written("short", "a")), Fingerprint(Written("short", "b")));
   EXPECT_THROW(Fingerprint("/no/such/file"), FileError);
+}
+
+TEST(LayerCountTest, IsWhatTheDescriptionSays) {
+  const gguf_context_ptr gguf(gguf_init_empty());
+  const std::string path = testing::TempDir() + "model_file_test_layers";
+  gguf_set_val_str(gguf.get(), "general.architecture", "qwen2");
+  ASSERT_TRUE(gguf_write_to_file(gguf.get(), path.c_str(), /*only_meta=*/true));
+  EXPECT_EQ(LayerCount(path), std::nullopt);
+  gguf_set_val_u32(gguf.get(), "qwen2.block_count", 24);
+  ASSERT_TRUE(gguf_write_to_file(gguf.get(), path.c_str(), /*only_meta=*/true));
+  EXPECT_EQ(LayerCount(path), 24);
+  EXPECT_EQ(LayerCount(Written("text", "GGU")), std::nullopt);
+  EXPECT_EQ(LayerCount(Written("gguf", "GGUF")), std::nullopt);
+  EXPECT_EQ(LayerCount("/no/such/file"), std::nullopt);
 }
 
 TEST(HashTest, DependsOnOrder) {

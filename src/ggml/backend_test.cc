@@ -149,6 +149,20 @@ TEST_F(BackendTest, UsesTheSettingsOfTheOpsLayer) {
   EXPECT_LT(Result(op), 69.0F);
 }
 
+TEST_F(BackendTest, WarnsOnceOfALayerThatTheModelDoesNotHave) {
+  ggml_tensor* op = NewCountingAttention(8);
+  Set("k=8,k@4=1");
+  ::testing::internal::CaptureStderr();
+  for (int pass = 0; pass < 3; ++pass) ASSERT_EQ(Compute(op), GGML_STATUS_SUCCESS);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(),
+            "TOPK: warning: k@4=1 is about layer 4, and the model has 4 layers, 0 to 3: name none but those, or leave "
+            "it out\n");
+  Set("k=8,k@3=1");
+  ::testing::internal::CaptureStderr();
+  for (int pass = 0; pass < 3; ++pass) ASSERT_EQ(Compute(op), GGML_STATUS_SUCCESS);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
 TEST_F(BackendTest, LayersBelowDenseLayersKeepAllKeys) {
   ggml_tensor* op = NewCountingAttention(8);
   Set("k=1,crossover=0,dense_layers=4");

@@ -1,10 +1,12 @@
 #include "compute.h"
 
+#include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "backend.h"
 #include "layer.h"
 #include "op.h"
 #include "profile.h"
@@ -54,7 +56,9 @@ topk::Status ComputeAttention(const ggml_tensor& op, const Settings& settings, c
   output.out = OutputOf(op);
   output.statistics = &call;
   const AttentionShape shape = {input.n_head, input.n_head_kv, input.d_k};
-  state.NoteShape(layer, shape);
+  if (const std::string warning = state.NoteShape(layer, shape); !warning.empty()) {
+    std::fprintf(stderr, "%s: warning: %s\n", kBackendName, warning.c_str());  // some tools silence ggml's log
+  }
   if (settings.made_for != nullptr) {
     if (topk::Status status = CheckLayer(*settings.made_for, layer, shape); !status.ok()) return status;
   }

@@ -146,6 +146,16 @@ Status ApplyProfile(std::string_view path, Settings& settings) {
   return {};
 }
 
+std::string FormatOverride(const LayerOverride& item) {
+  std::string text = item.name + "@" + std::to_string(item.first);
+  if (item.last != item.first) text.append("-").append(std::to_string(item.last));
+  return text.append("=").append(item.value);
+}
+
+std::string FormatRecording(int layer, const std::string& file) {
+  return std::string(kRecord) + "@" + std::to_string(layer) + "=" + file;
+}
+
 void ApplyOverrides(const std::vector<LayerOverride>& overrides, int layer, topk::TopKOptions& options,
                     bool& auto_crossover) {
   for (const LayerOverride& item : overrides) {
@@ -196,6 +206,25 @@ Status Settings::Validate() const {
     }
   }
   return {};
+}
+
+NamedLayer Settings::LastNamedLayer() const {
+  NamedLayer last;
+  const auto note = [&last](int layer, std::string setting) {
+    if (layer > last.layer) last = {layer, std::move(setting)};
+  };
+  note(static_cast<int>(dense_layers) - 1, "dense_layers=" + std::to_string(dense_layers));
+  for (const LayerOverride& item : overrides) note(item.last, FormatOverride(item));
+  for (const auto& [layer, file] : recordings) note(layer, FormatRecording(layer, file));
+  return last;
+}
+
+Status Settings::CheckLayers(int64_t n_layer) const {
+  const NamedLayer last = LastNamedLayer();
+  if (last.layer < n_layer) return {};
+  return InvalidArgument(last.setting + " is about layer " + std::to_string(last.layer) + ", and the model has " +
+                         std::to_string(n_layer) + " layers, 0 to " + std::to_string(n_layer - 1) +
+                         ": name none but those, or leave it out");
 }
 
 topk::TopKOptions Settings::ForLayer(int layer, int64_t n_key, int64_t measured_crossover) const {
@@ -290,14 +319,8 @@ std::string FormatSettings(const Settings& settings) {
   for (const OwnField& own : kOwnFields) {
     text.append(",").append(own.field.name).append("=").append(std::to_string(settings.*own.member));
   }
-  for (const LayerOverride& item : settings.overrides) {
-    text.append(",").append(item.name).append("@").append(std::to_string(item.first));
-    if (item.last != item.first) text.append("-").append(std::to_string(item.last));
-    text.append("=").append(item.value);
-  }
-  for (const auto& [layer, file] : settings.recordings) {
-    text.append(",").append(kRecord).append("@").append(std::to_string(layer)).append("=").append(file);
-  }
+  for (const LayerOverride& item : settings.overrides) text.append(",").append(FormatOverride(item));
+  for (const auto& [layer, file] : settings.recordings) text.append(",").append(FormatRecording(layer, file));
   return text;
 }
 

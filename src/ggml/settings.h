@@ -51,6 +51,12 @@ struct LayerOverride {
   bool of_profile = false;  // then it gives way to a plain name
 };
 
+// A layer that a setting names, and the setting in its text form.
+struct NamedLayer {
+  int layer = -1;
+  std::string setting;
+};
+
 struct Settings {
   topk::TopKOptions options = DefaultOptions();
   // Then options.crossover does not count.
@@ -69,6 +75,12 @@ struct Settings {
 
   // kInvalidArgument, naming the layer if it is an override's fault, unless the options of every layer are valid.
   topk::Status Validate() const;
+
+  // The highest layer that is named, alone or as the end of a range; -1 if there is none.
+  NamedLayer LastNamedLayer() const;
+
+  // kInvalidArgument, naming the setting, if one is of a layer that a model of so many layers does not have.
+  topk::Status CheckLayers(int64_t n_layer) const;
 
   // The options of one layer; those of a dense layer keep all of `n_key` keys. `measured_crossover` is what "auto"
   // means for kCalibratedBudget (crossover.h).

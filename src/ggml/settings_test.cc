@@ -184,6 +184,17 @@ TEST(Validate, RefusesWhatTheTextFormCouldNotSay) {
   EXPECT_TRUE(Settings().Validate().ok());
 }
 
+TEST(CheckLayers, NamesTheSettingOfALayerThatTheModelDoesNotHave) {
+  EXPECT_TRUE(Parse("k=8,k@0-23=4,dense_layers=24,record@23=a.gguf").CheckLayers(24).ok());
+  EXPECT_TRUE(Parse("k=8").CheckLayers(1).ok());
+  for (const char* setting : {"k@24=4", "window@20-24=4", "dense_layers=25", "record@24=a.gguf"}) {
+    const std::string message = Parse(std::string("k@3=9,") + setting + ",sinks@2=1").CheckLayers(24).message();
+    EXPECT_EQ(message, std::string(setting) +
+                           " is about layer 24, and the model has 24 layers, 0 to 23: name none but those, or leave it "
+                           "out");
+  }
+}
+
 TEST(SettingsHelp, ShowsTheDefaultOfEverySetting) {
   const std::string help = SettingsHelp();
   for (const topk::OptionField& field : topk::OptionFields()) {

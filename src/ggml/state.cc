@@ -47,9 +47,16 @@ void State::set_last_error(std::string message) {
   last_error_ = std::move(message);
 }
 
-void State::NoteShape(int layer, const AttentionShape& shape) {
+std::string State::NoteShape(int layer, const AttentionShape& shape) {
   const std::lock_guard lock(mutex_);
   shapes_[layer] = shape;
+  if (layer == kUnknownLayer) return {};
+  // Layers are computed in their order.
+  const bool has_begun_anew = latest_layer_ != kUnknownLayer && layer <= latest_layer_;
+  latest_layer_ = layer;
+  if (!has_begun_anew || layers_checked_) return {};
+  layers_checked_ = true;
+  return settings_->CheckLayers(shapes_.rbegin()->first + 1).message();
 }
 
 std::map<int, AttentionShape> State::shapes() const {
@@ -84,6 +91,7 @@ topk::Status State::set_settings(Settings settings) {
   auto next = std::make_shared<const Settings>(std::move(settings));
   const std::lock_guard lock(mutex_);
   settings_ = std::move(next);
+  layers_checked_ = false;
   recorder_.Reset();
   return {};
 }

@@ -44,8 +44,10 @@ class State {
   // user's file is read, once.
   int64_t MeasuredCrossover(int64_t head_size, int64_t n_query) const;
 
-  // What the attention of each layer looks like, as far as any was computed: of a layer's latest.
-  void NoteShape(int layer, const AttentionShape& shape);
+  // What the attention of each layer looks like, as far as any was computed: of a layer's latest. Returns a warning,
+  // once for each time that settings were taken, if a whole pass has shown that they are about a layer which the model
+  // does not have; else nothing.
+  std::string NoteShape(int layer, const AttentionShape& shape);
   std::map<int, AttentionShape> shapes() const;
 
   // Who looks at selections, from the next operation on; null, as at first: nobody.
@@ -60,6 +62,8 @@ class State {
   std::shared_ptr<const Settings> settings_ = std::make_shared<const Settings>();
   std::string last_error_;
   std::map<int, AttentionShape> shapes_;
+  int latest_layer_ = kUnknownLayer;
+  bool layers_checked_ = false;  // of settings_
   std::shared_ptr<SelectionObserver> observer_;
   StatisticsBook statistics_;
   Recorder recorder_;

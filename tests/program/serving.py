@@ -77,8 +77,8 @@ class Server:
         return body
 
 
-def serve(qwen_infer: Path, model_path: Path, *flags: object) -> Server:
-    port = free_port()
+def serve(qwen_infer: Path, model_path: Path, *flags: object, port: int | None = None) -> Server:
+    port = port or free_port()
     command = [qwen_infer, "serve", "-m", model_path, "--port", port, "-c", 2048, "-np", 2, *flags]
     process = subprocess.Popen(
         list(map(str, command)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -45,6 +45,7 @@ FILES = {
 COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     "k_is_0": (("complete", *NO_MODEL, USE, "--top_k_attention_k", 0), 2, ("'0'", BUDGETS)),
     "k_is_1e12": (("complete", *NO_MODEL, USE, "--top_k_attention_k", 10**12), 2, ("'1000000000000'", BUDGETS)),
+    "k_is_1e12_spelled_so": (("complete", *NO_MODEL, USE, "--top_k_attention_k", "1e12"), 2, ("'1e12'", BUDGETS)),
     "k_is_a_word": (("bench", *NO_MODEL, USE, "--top_k_attention_k=many"), 2, ("'many'", BUDGETS)),
     "k_is_a_fraction": (("serve", *NO_MODEL, USE, "--top_k_attention_k", 3.5), 2, ("'3.5'", BUDGETS)),
     "k_is_negative": (("chat", *NO_MODEL, USE, "--top_k_attention_k", -3), 2, ("'-3'", BUDGETS)),
@@ -86,13 +87,17 @@ COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     ),
     "temperature_negative": (("complete", *NO_MODEL, "-p", "x", "--temp", -1), 2, ("'-1'", SAMPLING)),
     "temperature_nan": (("complete", *NO_MODEL, "-p", "x", "--temperature", "nan"), 2, ("'nan'", SAMPLING)),
+    "served_temperature_nan": (("serve", *NO_MODEL, "--temp", "nan"), 2, ("'nan'", SAMPLING)),
+    "chat_temperature_negative": (("chat", *NO_MODEL, "-p", "x", "--temp", -0.5), 2, ("'-0.5'", SAMPLING)),
     "chat_temperature_nan": (("chat", *NO_MODEL, "-p", "x", "--temp", "nan"), 2, ("'nan'", SAMPLING)),
     "prompt_no_utf8": (("complete", *NO_MODEL, "-p", "d\udce9"), 2, ("-p", "byte 1", "iconv")),
     "file_no_utf8": (("complete", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
+    "chat_prompt_no_utf8": (("chat", *NO_MODEL, "-p", "d\udce9"), 2, ("byte 1", "iconv")),
     "chat_file_no_utf8": (("chat", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
     "text_no_utf8": (("perplexity", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
     "file_empty": (("complete", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name a file with a text")),
     "chat_file_empty": (("chat", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name another file")),
+    "chat_prompt_empty": (("chat", *NO_MODEL, "-p", ""), 1, ("standard input", "is empty", "-p TEXT")),
     "chat_input_empty": (("chat", *NO_MODEL), 1, ("standard input", "is empty", "-p TEXT")),
     "chat_file_a_folder": (("chat", *NO_MODEL, "-f", "lying"), 2, ("cannot read lying", "it is a folder")),
     "chat_unknown_flag": (("chat", *NO_MODEL, "--mmproj", "x"), 2, ("there is no flag --mmproj", "chat --help")),
@@ -113,6 +118,7 @@ COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
 # The same with the model.
 COMMANDS_WITH_MODEL: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     "no_prompt": (("complete", "-no-cnv"), 1, ("there is no prompt", "-p TEXT or -f FILE")),
+    "prompt_empty": (("complete", "-no-cnv", "-p", ""), 1, ("there is no prompt", "-p TEXT or -f FILE")),
     "prompt_longer_than_the_context": (
         ("complete", "-no-cnv", "-f", "long.txt", "-c", 512, "-n", 1),
         1,
@@ -122,6 +128,26 @@ COMMANDS_WITH_MODEL: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] 
         ("chat", "-f", "long.txt", "-c", 512),
         1,
         ("3030 tokens", "context of 512", "-c at the start"),
+    ),
+    "layer_past_the_last": (
+        ("complete", "-p", "x", USE, "--top_k_attention_layers", "k@20-24=4"),
+        2,
+        ("k@20-24=4 is about layer 24", "24 layers, 0 to 23", "leave it out"),
+    ),
+    "dense_layers_past_the_last": (
+        ("chat", "-p", "x", USE, "--top_k_attention_dense_layers", 99),
+        2,
+        ("dense_layers=99 is about layer 98", "24 layers"),
+    ),
+    "eval_of_a_layer_past_the_last": (
+        ("eval", "-f", "long.txt", "--setting", "k@99=4", "-c", 512),
+        2,
+        ("k@99=4 is about layer 99", "24 layers"),
+    ),
+    "inspect_of_a_layer_past_the_last": (
+        ("inspect", "--prompt-file", "short.txt", "--json", "out.json", "--setting", "k@99=4"),
+        2,
+        ("k@99=4 is about layer 99", "24 layers"),
     ),
     "text_too_short": (
         ("perplexity", "-f", "short.txt", "-c", 512),
@@ -162,8 +188,10 @@ def test_command_with_a_model_is_refused(run: Run, tmp_path: Path, model_path: P
 # ---- HTTP ----
 
 COMPLETIONS, CHAT, CONFIG = "/v1/completions", "/v1/chat/completions", "/topk/config"
+TEMPLATE, TOKENS, TEXTS, INFILL = "/apply-template", "/tokenize", "/detokenize", "/infill"
 LONG = "word " * 3000
 NUMBERS = "allowed are"
+NO_ROLE = ('"messages[0]" has no "role"', "a text")
 
 # Path, body, status, what the message has to name. Bodies are sent as they are.
 REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
@@ -186,6 +214,65 @@ REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
     "empty_prompt": (COMPLETIONS, b'{"prompt": ""}', 400, ('"prompt" is empty', "send a text")),
     "empty_prompts": (COMPLETIONS, b'{"prompt": []}', 400, ('"prompt" must not be empty',)),
     "no_messages": (CHAT, b'{"messages": []}', 400, ('"messages" has no message', "send at least one")),
+    "no_role": (CHAT, b'{"messages": [{"content": "x"}]}', 400, NO_ROLE),
+    "no_role_counted": (
+        f"{CHAT}/input_tokens",
+        b'{"messages": [{"content": "x"}]}',
+        400,
+        NO_ROLE,
+    ),
+    "no_role_in_a_template": (TEMPLATE, b'{"messages": [{}]}', 400, NO_ROLE),
+    "no_role_as_anthropic_has_it": ("/v1/messages", b'{"messages": [{}]}', 400, NO_ROLE),
+    "content_a_number": (CHAT, b'{"messages": [{"role": "user", "content": 3}]}', 400, ('"messages[0].content" is 3',)),
+    "part_without_text": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": [{"type": "text"}]}]}',
+        400,
+        ('"messages[0].content[0]" has no "text"',),
+    ),
+    "image_for_a_model_without_eyes": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}',
+        400,
+        ("image input is not supported",),
+    ),
+    "arguments_no_json": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": [{"type": "function", '
+        b'"function": {"name": "f", "arguments": "x"}}]}, {"role": "user", "content": "x"}]}',
+        400,
+        ("tool call arguments as JSON",),
+    ),
+    "tools_a_text": (CHAT, b'{"messages": [{"role": "user", "content": "x"}], "tools": "x"}', 400, ("'tools'", '"x"')),
+    "tool_without_name": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {}}]}',
+        400,
+        ("tools", '"function": {}'),
+    ),
+    "unknown_reasoning_format": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": "x"}], "reasoning_format": "x"}',
+        400,
+        ("reasoning format: x",),
+    ),
+    "schema_no_object": (
+        CHAT,
+        b'{"messages": [{"role": "user", "content": "x"}], "json_schema": {"type": 3}}',
+        400,
+        ("schema",),
+    ),
+    "embedding_of_a_server_without": ("/v1/embeddings", b'{"input": 3}', 501, ("--embeddings",)),
+    "token_that_is_none": (TEXTS, b'{"tokens": [1000000000]}', 400, ("out of its range", "token")),
+    "tokens_a_text": (TEXTS, b'{"tokens": "x"}', 400, ("type",)),
+    "tokenize_no_json": (TOKENS, b"{", 400, ("JSON",)),
+    "infill_without_prefix": (INFILL, b'{"input_suffix": "x"}', 400, ("input_prefix",)),
+    "infill_extra_a_text": (
+        INFILL,
+        b'{"input_prefix": "x", "input_suffix": "x", "input_extra": 3}',
+        400,
+        ("input_extra",),
+    ),
     "longer_than_the_context": (COMPLETIONS, json.dumps({"prompt": LONG}).encode(), 400, ("3001 tokens", "1024")),
     "chat_longer_than_the_context": (
         CHAT,
@@ -212,9 +299,14 @@ REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
     ),
     "config_k_is_0": (CONFIG, b'{"k": 0}', 400, ("k=0", "1 to 1073741824")),
     "config_k_is_1e12": (CONFIG, b'{"k": 1000000000000}', 400, ("k=1000000000000", "1 to 1073741824")),
+    "config_k_is_1e12_spelled_so": (CONFIG, b'{"k": 1e12}', 400, ("k=1000000000000", "1 to 1073741824")),
+    "config_k_a_list": (CONFIG, b'{"k": [1]}', 400, ("k is [1]", "send an object")),
+    "config_huge": (CONFIG, b'{"k": "' + b"1" * (33 << 20) + b'"}', 413, ("send less",)),
+    "config_no_utf8": (CONFIG, b'{"\xff": 1}', 400, ("UTF-8",)),
     "config_temperature_nan": (CONFIG, b'{"temperature": "nan"}', 400, ("temperature=nan", "0.001 to 1000")),
     "config_temperature_negative": (CONFIG, b'{"temperature": -1}', 400, ("temperature=-1", "0.001 to 1000")),
     "config_unknown_key": (CONFIG, b'{"budget": 3}', 400, ("budget", "Allowed settings")),
+    "config_a_layer_past_the_last": (CONFIG, b'{"k@99": 4}', 400, ("k@99=4", "24 layers, 0 to 23")),
     "config_a_file": (CONFIG, b'{"record@0": "/dev/null"}', 400, ("record@0",)),
     "config_broken": (CONFIG, b"{", 400, ("JSON",)),
     "config_empty": (CONFIG, b"", 400, ("JSON",)),

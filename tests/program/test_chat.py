@@ -160,19 +160,24 @@ def test_a_saved_chat_goes_on_in_another_process(chat: Chat, model_path: Path, t
         terminal.say("My name is Zebulon.")
         terminal.wait_for("Zebulon!")
         terminal.wait_for("> ")
+        terminal.say("/k 77")
+        terminal.wait_for("k=77")
         terminal.say("/save notes.txt")
         terminal.wait_for("notes.txt exists and is no session")
         terminal.say("/save chat.session")
         terminal.wait_for("saved 2 messages, ")
         terminal.say("/save chat.session")  # its own files it does replace
         terminal.wait_for("saved 2 messages, ")
-        terminal.say("/exit")
+        terminal.say("/quit")
         assert terminal.end() == 0
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "precious\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chat.session", "notes.txt"]
     with chat(USE) as terminal:
         terminal.say("/load chat.session")
         terminal.wait_for("loaded 2 messages, ")
+        terminal.wait_for("attention goes back to what it was then: k=77\r\n")
+        terminal.say("/k")
+        terminal.wait_for("k=77\r\n")
         terminal.say("What is my name?")
         terminal.wait_for("Zebulon")
         terminal.wait_for("> ")

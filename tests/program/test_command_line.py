@@ -172,7 +172,7 @@ def test_serve_without_a_model_says_so(run: Run) -> None:
     assert "serve needs a model" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("eval", "--help")])
+@pytest.mark.parametrize("arguments", [("--help",), *((name, "--help") for name in SUBCOMMANDS)])
 def test_output_that_is_lost_is_a_failure(qwen_infer: Path, arguments: tuple[str, ...]) -> None:
     with Path("/dev/full").open("wb") as full:
         result = subprocess.run(

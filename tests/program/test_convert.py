@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import Run
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 OWN_PYTHON = {"QWEN_INFER_PYTHON": sys.executable}
 
 
-def test_runs_the_converter_of_this_checkout(run: Run) -> None:
-    result = run("convert", "--help", **OWN_PYTHON)
+def test_runs_the_converter_of_this_checkout(run: Run, tmp_path: Path) -> None:
+    result = run("convert", "--list_cache", **OWN_PYTHON, QWEN_INFER_CACHE=str(tmp_path))
     assert result.returncode == 0
-    assert result.stdout.startswith("usage: qwen-infer convert")
+    assert f"0 files, 0.0 MB, in {tmp_path / 'converted'}" in result.stderr
+
+
+def test_help_needs_no_python_and_has_all_options_of_the_converter(run: Run) -> None:
+    help_text = run("convert", "--help", QWEN_INFER_PYTHON="/no/such/python")
+    assert help_text.returncode == 0
+    converter = subprocess.run(
+        [sys.executable, "-m", "qwen_infer.conversion", "--help"],
+        cwd=REPOSITORY / "python",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = set(re.findall(r"--[a-z0-9_]+", converter.stdout)) - {"--help"}
+    assert len(options) >= 4
+    assert options <= set(re.findall(r"--[a-z0-9_]+", help_text.stdout))
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
-from serving import API_KEY, KEY, Server
+from serving import API_KEY, KEY, Server, end, serve
 
 pytestmark = pytest.mark.model
 
@@ -89,3 +90,33 @@ def test_asks_no_other_machine_and_breaks_no_rule(page: webdriver.Chrome, guarde
     assert all(address.startswith((own, "data:")) for address in addresses)
     messages = [entry["message"] for entry in page.get_log("browser")]
     assert not [message for message in messages if "Content Security Policy" in message or "Uncaught" in message]
+
+
+def test_a_server_that_ends_is_named_and_a_restart_is_found(
+    qwen_infer: Path, model_path: Path, browser: webdriver.Chrome
+) -> None:
+    first = serve(qwen_infer, model_path)
+    try:
+        browser.get(f"http://127.0.0.1:{first.port}/")
+        wait_until(browser, lambda: text(browser, "model") != "")
+        browser.find_element(By.ID, "prompt").send_keys(LONG_TASK, Keys.ENTER)
+        wait_until(browser, lambda: bool(answers(browser)) and len(answers(browser)[-1]) > 10)
+    finally:
+        end(first)
+    wait_until(browser, lambda: "does not answer" in text(browser, "status"))
+    error = browser.find_element(By.CSS_SELECTOR, ".message.error .body").text
+    assert "send it once the server is back" in error
+    box = browser.find_element(By.ID, "prompt")
+    assert box.get_property("value") == LONG_TASK
+    second = serve(qwen_infer, model_path, port=first.port)
+    try:
+        wait_until(browser, lambda: text(browser, "status") == "")
+        box.send_keys(Keys.ENTER)
+        wait_until(browser, lambda: len(answers(browser)) == 2 and len(answers(browser)[-1]) > 10)
+        browser.find_element(By.ID, "stop").click()
+        wait_until(browser, lambda: text(browser, "status").startswith("Stopped."))
+    finally:
+        end(second)
+        browser.get("about:blank")
+        for kind in ("browser", "performance"):
+            browser.get_log(kind)  # what a page without its server says is no fault of the other tests'

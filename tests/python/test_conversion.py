@@ -105,6 +105,32 @@ def test_second_start_takes_the_cache(
     assert resolve_model(copy) == first  # by content
 
 
+def test_cache_is_listed_and_cleared(cache: Path) -> None:
+    folder = cache / "converted"
+    (folder / "known").mkdir(parents=True)
+    (folder / "known" / "stamp").write_text("digest")
+    path = folder / "qwen3-0123456789abcdef-Q8_0.gguf"
+    path.write_bytes(bytes(1_234_567))
+    (folder / "mine.gguf").write_bytes(b"the user's own")
+    listed = run_convert("--list-cache")
+    assert listed.returncode == 0
+    assert listed.stdout == f"    1.2 MB  {path}\n"
+    assert f"1 files, 1.2 MB, in {folder}" in listed.stderr
+    cleared = run_convert("--clear_cache")
+    assert cleared.returncode == 0
+    assert f"1.2 MB are free again in {folder}" in cleared.stderr
+    assert [file.name for file in folder.iterdir()] == ["mine.gguf"]
+    refused = run_convert("--clear_cache", "x")
+    assert refused.returncode == 2
+    assert "convert nothing: leave out the rest" in refused.stderr
+
+
+def test_an_empty_cache_is_not_made_by_looking(cache: Path) -> None:
+    for flag in ("--list_cache", "--clear_cache"):
+        assert run_convert(flag).returncode == 0
+    assert not cache.exists()
+
+
 def test_other_content_is_another_model(checkpoint: Path, tmp_path: Path) -> None:
     folder = tmp_path / checkpoint.name
     shutil.copytree(checkpoint, folder)

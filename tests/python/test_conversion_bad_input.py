@@ -171,7 +171,7 @@ def test_gguf_file_is_not_converted(flag: str, tmp_path: Path) -> None:
 
 def test_too_little_space_is_told_before_converting(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100_000))
-    message = r"converted has 0\.0 GB free, and converting takes up to .* GB: make room, or set QWEN_INFER_CACHE"
+    message = r"converted has 0\.1 MB free, and converting takes up to .* MB: make room .*, or set QWEN_INFER_CACHE"
     with pytest.raises(OSError, match=message):
         resolve_model(checkpoint)
 

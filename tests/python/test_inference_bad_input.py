@@ -141,10 +141,14 @@ def test_other_bad_calls_are_named(full: Qwen3Inference, model_path: Path) -> No
         Qwen3Inference(model_path, True, "k=0")
     with pytest.raises(ValueError, match=r"(?s)k=1000000000000.*Allowed settings"):
         Qwen3Inference(model_path, True, "k=1000000000000")
+    with pytest.raises(ValueError, match="temperature=-1"):
+        Qwen3Inference(model_path, True, "temperature=-1")
     with pytest.raises(ValueError, match=r"(?s)budget.*Allowed settings"):
         Qwen3Inference(model_path, True, "budget=3")
     with pytest.raises(ValueError, match="temperature=nan"):
         Qwen3Inference(model_path, True, "temperature=nan")
+    with pytest.raises(ValueError, match="k@99=4 is about layer 99, and the model has 24 layers, 0 to 23"):
+        Qwen3Inference(model_path, True, "k@99=4")
     closed = Qwen3Inference(model_path, context_length=256)
     closed.close()
     assert repr(closed) == "Qwen3Inference(closed)"

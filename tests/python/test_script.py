@@ -106,7 +106,10 @@ def test_script_chats_in_a_terminal(repository: Path, model_path: Path) -> None:
         say("/k 0")
         wait_for("error: ")
         wait_for("> ")
-        say("/exit")
+        say("/statistics")
+        wait_for("there is no command /statistics: /help lists them")
+        wait_for("> ")
+        say("/quit")
         assert process.wait(timeout=60) == 0
     os.close(parent)
 

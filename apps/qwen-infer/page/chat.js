@@ -15,7 +15,9 @@ const plots = {
 
 let history = []; // {role, content}
 let contextLength = 0;
+let contextTokens = 0; // as shown
 let running = null; // the AbortController of the answer in the making
+let nextLook = 0; // the timer of describeServer
 
 // ---- settings: kept for as long as the tab is open ----
 
@@ -39,17 +41,24 @@ byId('settings').addEventListener('close', () => {
 
 // ---- the server ----
 
+// It has ended, was started anew, or the way to it is interrupted.
+class Unreachable extends Error {}
+
 async function ask(path, options = {}) {
   const headers = { 'Content-Type': 'application/json' };
   if (setting('api-key')) headers.Authorization = `Bearer ${setting('api-key')}`;
-  const response = await fetch(path, { ...options, headers });
+  const response = await fetch(path, { ...options, headers }).catch(() => {
+    throw new Unreachable('the server does not answer');
+  });
   if (response.ok) return response;
   const body = await response.json().catch(() => null);
   const message = body?.error?.message ?? `the server answered ${response.status}`;
   throw new Error(response.status === 401 ? `${message}: enter the server's API key under Settings` : message);
 }
 
+// Looks again until the server is ready.
 async function describeServer() {
+  clearTimeout(nextLook);
   try {
     const props = await (await ask('props')).json();
     contextLength = props.default_generation_settings.n_ctx;
@@ -59,16 +68,17 @@ async function describeServer() {
     const settings = report.settings ? `Top-k attention: ${report.settings.split(',').join(', ')}` : 'Full attention';
     byId('attention').textContent = settings;
     byId('kept').hidden = byId('mass').hidden = report.attention !== 'top_k';
-    showContext(0);
+    showContext(contextTokens);
   } catch (error) {
-    status.textContent = `Not ready: ${error.message}`;
-    if (/[Ll]oading/.test(error.message)) setTimeout(describeServer, 1000);
+    if (!running) status.textContent = `Not ready: ${error.message}`;
+    if (error instanceof Unreachable || /[Ll]oading/.test(error.message)) nextLook = setTimeout(describeServer, 1000);
   }
 }
 
 // ---- figures ----
 
 function showContext(tokens) {
+  contextTokens = tokens;
   const share = contextLength > 0 ? tokens / contextLength : 0;
   const meter = byId('context');
   meter.setAttribute('aria-valuemax', contextLength);
@@ -197,7 +207,9 @@ async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = '';
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(() => {
+      throw new Unreachable('the connection to the server broke off');
+    });
     if (done) return;
     const lines = (rest + value).split('\n');
     rest = lines.pop();
@@ -240,8 +252,13 @@ async function stream(view, sampler, signal) {
       status.textContent = `Writing: ${count(written)} tokens`;
     }
   }
+  if (!finish) throw new Unreachable('the server ended before the answer did');
   return finish;
 }
+
+const TRY_AGAIN =
+  'is it still running? Your message is in the box again; send it once the server is back. What there was of an ' +
+  'answer does not count.';
 
 function setRunning(controller) {
   running = controller;
@@ -273,17 +290,17 @@ async function send(text) {
     else failure = error;
   }
   view.finish();
-  if (view.text) {
-    history.push({ role: 'assistant', content: view.text });
-  } else {
+  const isLost = failure instanceof Unreachable || !view.text;
+  if (isLost) {
     history.pop(); // a question without an answer would be asked again with the next one
+  } else {
+    history.push({ role: 'assistant', content: view.text });
   }
-  if (failure) {
-    showError(failure.message);
-    if (!view.text && !promptBox.value) promptBox.value = text;
-  }
+  if (isLost && failure && !promptBox.value) promptBox.value = text;
+  if (failure) showError(failure instanceof Unreachable ? `${failure.message}: ${TRY_AGAIN}` : failure.message);
   setRunning(null);
   status.textContent = failure ? '' : verdict(finish, sampler.timings);
+  if (failure instanceof Unreachable) describeServer();
   promptBox.focus();
   await sampler.stop();
 }

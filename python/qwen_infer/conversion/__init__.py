@@ -6,6 +6,7 @@ llama.cpp's own converter does the work, in a process of its own; its results ar
     hub.py           a name on the hub -> a folder
     checkpoint.py    a folder: which files count, whether they are sound, what they hold
     cache.py         what was converted already; room for what is being converted
+    disk_space.py    whether what is about to be written has room
     convert.py       a folder -> a GGUF file in the cache
     gguf_file.py     whether a GGUF file is one, and whole
     converter.py     llama.cpp's converter: where it is, how it is run

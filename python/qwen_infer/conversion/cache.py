@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from qwen_infer.conversion.disk_space import need_free
 from qwen_infer.user_cache import user_cache
 
 _DIGEST_DIGITS = 16  # in file names: 64 bits tell a user's models apart
@@ -78,14 +79,29 @@ class ConversionCache:
         finally:
             os.close(lock)
 
+    def models(self) -> list[Path]:
+        """All that were converted."""
+        return sorted(self.folder.glob(f"*-{'[0-9a-f]' * _DIGEST_DIGITS}-*.gguf"))
+
+    def clear(self) -> int:
+        """Deletes all models, once no conversion runs; returns how many bytes that were."""
+        if not self.folder.is_dir():
+            return 0
+        with self.room():
+            freed = sum(path.stat().st_size for path in self.models())
+            for path in self.models():
+                path.unlink()
+            shutil.rmtree(self.folder / "known", ignore_errors=True)
+        return freed
+
     def need_free(self, most_bytes: int) -> None:
         """OSError if the file system has less space."""
-        free = shutil.disk_usage(self.folder).free
-        if free < most_bytes:
-            raise OSError(
-                f"{self.folder} has {free / 1e9:.1f} GB free, and converting takes up to {most_bytes / 1e9:.1f} GB: "
-                "make room, or set QWEN_INFER_CACHE to a folder with more"
-            )
+        need_free(
+            self.folder,
+            most_bytes,
+            "converting",
+            "make room (--clear_cache deletes earlier conversions), or set QWEN_INFER_CACHE to a folder with more",
+        )
 
     @staticmethod
     def put(finished: Path, path: Path) -> None:

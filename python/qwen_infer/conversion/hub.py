@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from qwen_infer.conversion.checkpoint import CHECKPOINT_FILES, OTHER_FILES, Checkpoint
+from qwen_infer.conversion.disk_space import need_free
 from qwen_infer.conversion.packages import not_installed
 
 # owner/name, or the name alone of a few old models; each as the hub allows them.
@@ -21,18 +22,32 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
     """The checkpoint of a name on the hub; OSError, with all that was tried, if there is none."""
     try:
         from huggingface_hub import constants, snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
+        from huggingface_hub.errors import DryRunError, LocalEntryNotFoundError
+        from huggingface_hub.utils import tqdm
     except ImportError as error:
         raise not_installed(error) from error
 
+    class Silent(tqdm):
+        """No bar for what takes a moment."""
+
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **{**options, "disable": True})
+
+    patterns = {"allow_patterns": list(CHECKPOINT_FILES), "ignore_patterns": list(OTHER_FILES)}
+
     def snapshot(local_files_only: bool) -> Checkpoint:
-        folder = snapshot_download(
-            name,
-            allow_patterns=list(CHECKPOINT_FILES),
-            ignore_patterns=list(OTHER_FILES),
-            local_files_only=local_files_only,
-        )
+        folder = snapshot_download(name, local_files_only=local_files_only, **patterns)
         return Checkpoint.open(Path(folder), name.rpartition("/")[2])
+
+    def download() -> Checkpoint:
+        files = snapshot_download(name, dry_run=True, tqdm_class=Silent, **patterns)
+        need_free(
+            Path(constants.HF_HUB_CACHE),
+            sum(file.file_size for file in files if file.will_download),
+            f"downloading {name}",
+            "make room, or set HF_HOME to a folder with more",
+        )
+        return snapshot(local_files_only=False)
 
     try:
         return snapshot(local_files_only=True)
@@ -45,9 +60,10 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
         downloaded = "not tried, as HF_HUB_OFFLINE is set"
     else:
         try:
-            return snapshot(local_files_only=False)
+            return download()
         except Exception as error:  # of several libraries, which have no common class
-            cause, downloaded = error, _first_line(error)
+            cause = error.__cause__ if isinstance(error, DryRunError) and error.__cause__ else error
+            downloaded = _first_line(cause)
     raise OSError(
         f"there is no file or folder {name!r} here, and it could not be had as the model of that name on the hub:\n"
         f"  the hub's local cache, {constants.HF_HUB_CACHE}: {cached}\n"
@@ -57,5 +73,5 @@ def checkpoint_of_hub(name: str) -> Checkpoint:
     ) from cause
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__

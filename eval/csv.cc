@@ -1,0 +1,26 @@
+#include "csv.h"
+
+#include <array>
+#include <charconv>
+#include <cmath>
+
+namespace qwen_infer::eval {
+
+std::string CsvNumber(double x) {
+  if (std::isnan(x)) return "";
+  std::array<char, 32> digits = {};
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), x);
+  return {digits.data(), end};
+}
+
+std::string CsvQuoted(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+std::string CsvCells(const Estimate& estimate) {
+  return CsvNumber(estimate.mean) + "," + CsvNumber(estimate.low) + "," + CsvNumber(estimate.high);
+}
+
+}  // namespace qwen_infer::eval
