@@ -27,13 +27,12 @@ def configuration() -> str:
 
 
 def recommendations() -> str:
-    """Recommended budgets grow with the length and are those of k="auto"."""
+    """Recommended budgets do not fall as texts get longer."""
     lengths = (256, 512, 1024, 2048, 4096, 32768)
-    budgets = [TopKAttentionConfig.recommended(length).k for length in lengths]
-    require(budgets == sorted(budgets), f"budgets {budgets} do not grow")
-    for length, k in zip(lengths, budgets, strict=True):
-        require(TopKAttentionConfig(k="auto").k_for(length) == k, f'k="auto" differs at {length} tokens')
-    return ", ".join(f"{length}: {k}" for length, k in zip(lengths, budgets, strict=True))
+    configs = [TopKAttentionConfig.recommended(length) for length in lengths]
+    budgets = [config.k_for(length) for config, length in zip(configs, lengths, strict=True)]
+    require(budgets == sorted(budgets), f"budgets {budgets} fall")
+    return ", ".join(f"{length}: {config.k}" for config, length in zip(configs, lengths, strict=True))
 
 
 def error_of(call: Callable[[], object]) -> str:

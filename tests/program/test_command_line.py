@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -14,6 +15,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 USE = "--use_top_k_attention"
 SUBCOMMANDS = ("complete", "chat", "serve", "bench", "bench-attention", "perplexity", "quantize", "convert")
 WITH_ATTENTION = tuple(name for name in SUBCOMMANDS if name not in ("bench-attention", "quantize", "convert"))
+RECOMMENDED = json.loads(
+    (Path(__file__).resolve().parents[2] / "python" / "top_k_attention" / "recommended.json").read_text(
+        encoding="utf-8"
+    )
+)
 MISSING_MODEL = ("-m", "no-such-model.gguf")
 
 
@@ -61,7 +67,13 @@ def test_help_of_a_subcommand_shows_our_flags_first(run: Run, name: str) -> None
     assert separator
     for flag in (USE, "--top_k_attention_k auto|N", "--top_k_attention_sparse", "--top_k_attention_stats FILE.json"):
         assert flag in ours
-    assert "recommended settings:" in ours
+    _, heading, recommended = ours.partition("recommended settings:\n")
+    assert heading
+    for band in RECOMMENDED["bands"]:
+        change = band["evidence"][0]["change_percent"]
+        found = re.search(rf"^  {band['first']}-{band['last']} +{band['k']} .*$", recommended, re.MULTILINE)
+        assert found
+        assert f"{change['mean']:+.2f} ({change['low']:+.2f} to {change['high']:+.2f})" in found[0]
     assert "--model" in llamas
 
 

@@ -78,15 +78,13 @@ def test_unknown_field_is_refused_with_the_known_ones() -> None:
 
 @pytest.mark.parametrize("length", [1, 512, 2048, 4096, 1 << 20])
 def test_automatic_budgets_follow_the_length(length: int) -> None:
-    assert TopKAttentionConfig.recommended(length).k == budget_for(length)
     assert TopKAttentionConfig(k="auto").k_for(length) == budget_for(length)
     assert TopKAttentionConfig(k=7).k_for(length) == 7
 
 
 def test_use_cases_have_recommended_budgets() -> None:
-    assert TopKAttentionConfig.recommended("chat").k == 64
-    assert TopKAttentionConfig.recommended("document").k == 256
-    assert TopKAttentionConfig.recommended("long_context").k == 512
+    for use_case, tokens in (("chat", 512), ("qa", 512), ("document", 2048), ("long_context", 4096)):
+        assert TopKAttentionConfig.recommended(use_case) == TopKAttentionConfig.recommended(tokens)
     with pytest.raises(ValueError, match=r"'poetry'.*chat, qa, document, long_context"):
         TopKAttentionConfig.recommended("poetry")
     with pytest.raises(ValueError, match="sequence_length=0"):
