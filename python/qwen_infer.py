@@ -6,7 +6,10 @@ A script beside the package of that name, which does all the work: `import qwen_
 Python looks for packages first.
 """
 
-from qwen_infer.command_line import main
+try:
+    from qwen_infer.command_line import main
+except ImportError as error:  # nothing was built yet
+    raise SystemExit(f"error: {error}") from None
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -60,7 +60,7 @@ topk::Status ParseCommand(std::string_view line, Command& out) {
     for (const Row& one : kCommands) known.push_back(one.text);
     const std::string_view nearest = NearestName(name, known);
     return topk::InvalidArgument("there is no command " + std::string(name) +
-                                 (nearest.empty() ? "" : "; did you mean " + std::string(nearest) + "?") +
+                                 (nearest.empty() ? ":" : "; did you mean " + std::string(nearest) + "?") +
                                  " /help lists them; a message may begin with a slash after a blank");
   }
   if (row->takes == Takes::kNothing && !argument.empty()) {

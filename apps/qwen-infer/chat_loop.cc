@@ -9,6 +9,7 @@
 
 #include "chat_commands.h"
 #include "chat_summary.h"
+#include "engine/text_stream.h"
 #include "message_reader.h"
 #include "run.h"
 #include "saved_chat.h"
@@ -52,6 +53,11 @@ ChatLoop::ChatLoop(Model& model, Conversation& conversation, InterruptFlag& inte
 }
 
 int ChatLoop::Answer(const std::string& message) {
+  if (const size_t valid = ValidUtf8(message); valid != message.size()) {
+    PrintError("the message is not UTF-8, its byte " + std::to_string(valid) +
+               " begins no character: convert it (iconv -t UTF-8)");
+    return kExitFailure;
+  }
   const std::string text = std::exchange(files_, {}) + message;
   return Print([&](const OnText& on_text) { return conversation_.Say(text, on_text); });
 }
@@ -195,8 +201,17 @@ void ChatLoop::Load(const std::string& path) {
 void ChatLoop::ReadFile(const std::string& path) {
   std::string text;
   if (const topk::Status status = ReadTextFile(path, text); !status.ok()) return PrintError(status.message());
-  files_ += "--- File: " + path + " ---\n" + text + (text.ends_with('\n') ? "" : "\n");
-  std::cerr << Count(model_.Tokenize(text).size(), "token") << " go in front of the next message\n";
+  const std::string files = files_ + "--- File: " + path + " ---\n" + text + (text.ends_with('\n') ? "" : "\n");
+  const auto n_tokens = static_cast<int64_t>(model_.Tokenize(files).size());
+  const int64_t n_free = conversation_.context_length() - conversation_.n_tokens();
+  if (n_tokens >= n_free) {
+    const std::string with = files_.empty() ? "" : " and what was read before";
+    return PrintError(path + with + " take " + WithCommas(n_tokens) + " tokens, and of the context of " +
+                      WithCommas(conversation_.context_length()) + " there are " + WithCommas(n_free) +
+                      " left, so it was not read: " + std::string(kMoreRoom));
+  }
+  files_ = files;
+  std::cerr << Count(static_cast<size_t>(n_tokens), "token") << " go in front of the next message\n";
 }
 
 }  // namespace qwen_infer

@@ -1,5 +1,8 @@
 #include "run.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -95,6 +98,12 @@ int CallEntry(const Tool& tool, std::vector<std::string>& llama) {
   return tool.entry(static_cast<int>(argv.size()) - 1, argv.data());
 }
 
+// Of standard output: as `| head` is, and it knows that it read no further.
+bool IsReaderGone() {
+  pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 const RunDescription& CurrentRun() { return g_run; }
@@ -128,7 +137,7 @@ int WithOutput(int code) {
   std::cout.flush();
   const bool is_written = std::cout.good() && std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
   if (is_written || code != kExitSuccess) return code;
-  PrintError("the output could not be written: is the disk full?");
+  if (!IsReaderGone()) PrintError("the output could not be written: is the disk full?");
   return kExitFailure;
 }
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 from top_k_attention.source_tree import make_importable
 
-make_importable("_topk")
+if not make_importable("_topk"):
+    raise ImportError("the kernels (_topk) are not there: install the package, pip install .")
 
-from top_k_attention.budget import budget_for  # noqa: E402 - needs the native module
-from top_k_attention.config import TopKAttentionConfig  # noqa: E402
-from top_k_attention.function import top_k_attention, top_k_feed_forward  # noqa: E402
-from top_k_attention.plot import plot_attention_pattern  # noqa: E402
+from top_k_attention.budget import budget_for
+from top_k_attention.config import TopKAttentionConfig
+from top_k_attention.function import top_k_attention, top_k_feed_forward
+from top_k_attention.plot import plot_attention_pattern
 
 if TYPE_CHECKING:
     from top_k_attention.layer import TopKAttention, create_top_k_attention_layer

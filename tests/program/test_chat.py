@@ -73,7 +73,8 @@ def test_a_conversation_in_a_terminal(chat: Chat) -> None:
 
 
 @model
-def test_mistakes_in_commands_change_nothing(chat: Chat) -> None:
+def test_mistakes_in_commands_change_nothing(chat: Chat, tmp_path: Path) -> None:
+    (tmp_path / "long.txt").write_text("word " * 3000, encoding="utf-8")
     with chat(USE) as terminal:
         for line, error in (
             ("/k 0", "error: top-k attention: "),
@@ -84,6 +85,7 @@ def test_mistakes_in_commands_change_nothing(chat: Chat) -> None:
             ("/save no/such/folder/chat", "error: cannot save the session: "),
             ("/load missing", "error: cannot load the session missing: there is no such file"),
             ("/read missing", "error: cannot read missing: No such file or directory"),
+            ("/read long.txt", "of the context of 2,048 there are 2,048 left, so it was not read"),
             ("/regen", "error: there is no message yet"),
         ):
             terminal.wait_for("> ")

@@ -180,3 +180,11 @@ def test_output_that_is_lost_is_a_failure(qwen_infer: Path, arguments: tuple[str
         )
     assert result.returncode == 1
     assert "error: the output could not be written" in result.stderr
+
+
+def test_a_reader_that_has_gone_needs_no_message(qwen_infer: Path) -> None:
+    command = "trap '' PIPE; (sleep 0.3; \"$0\" complete --help) | true"
+    result = subprocess.run(
+        ["sh", "-c", command, qwen_infer], stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    assert result.stderr == ""

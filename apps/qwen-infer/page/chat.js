@@ -99,11 +99,16 @@ class Sampler {
     this.sample();
   }
 
+  // Of a piece of the stream. Speed counts from the first one on: the server books next to no time for its token.
+  take(timings) {
+    this.drawn ??= timings;
+    this.timings = timings;
+  }
+
   async sample() {
-    if (this.timings && this.timings !== this.drawn) {
-      const before = this.drawn ?? { predicted_n: 0, predicted_ms: 0 };
-      const tokens = this.timings.predicted_n - before.predicted_n;
-      const ms = this.timings.predicted_ms - before.predicted_ms;
+    if (this.timings !== this.drawn) {
+      const tokens = this.timings.predicted_n - this.drawn.predicted_n;
+      const ms = this.timings.predicted_ms - this.drawn.predicted_ms;
       if (tokens > 0 && ms > 0) plots.speed.add((1000 * tokens) / ms);
       this.drawn = this.timings;
     }
@@ -247,7 +252,7 @@ async function stream(view, sampler, signal) {
     finish = choice?.finish_reason ?? finish;
     if (event.timings && event.timings.predicted_n > 0) {
       const { cache_n: cached, prompt_n: read, predicted_n: written } = event.timings;
-      sampler.timings = event.timings;
+      sampler.take(event.timings);
       showContext(cached + read + written);
       status.textContent = `Writing: ${count(written)} tokens`;
     }
