@@ -7,6 +7,7 @@
 #include <clocale>
 #include <cstdint>
 #include <exception>
+#include <filesystem>
 #include <future>
 #include <iostream>
 #include <string>
@@ -48,7 +49,9 @@ void ResolveAutomaticParameters(common_params& params) {
   if (params.kv_unified_per_slot > 0 && params.n_ctx == 0 && !asked_for_whole_context) {
     params.n_ctx = params.n_parallel * params.kv_unified_per_slot;
   }
-  const std::string name = params.model.get_name();
+  // Clients see this name: of a file, that without the folders of this machine.
+  std::string name = params.model.get_name();
+  if (name == params.model.path) name = std::filesystem::path(name).filename().string();
   if (params.model_alias.empty() && !name.empty()) params.model_alias.insert(name);
 }
 

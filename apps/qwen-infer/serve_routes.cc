@@ -119,6 +119,11 @@ server_http_res_ptr PostStatisticsReset(const server_http_req& /*request*/) {
   return JsonAnswer("{\"success\": true}\n");
 }
 
+server_http_res_ptr GetConfig(const server_http_req& /*request*/) {
+  const std::string settings = CurrentRun().use_top_k_attention ? FormatSettings(CurrentSettings()) : "";
+  return JsonAnswer(json({{"settings", settings}}).dump_safe());
+}
+
 // Needs a key, because it changes what all clients get.
 server_http_res_ptr PostConfig(const server_http_req& request, bool has_api_key, const std::string& model_path) {
   if (!has_api_key) {
@@ -359,6 +364,7 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
       [&llama = routes.get_metrics](const server_http_req& request) { return GetMetrics(llama, request); });
   add(Method::kGet, "/topk/stats", GetStatisticsReport);
   add(Method::kPost, "/topk/stats/reset", PostStatisticsReset);
+  add(Method::kGet, "/topk/config", GetConfig);
   add(Method::kPost, "/topk/config",
       [has_api_key = HasApiKey(params), model_path = params.model.path](const server_http_req& request) {
         const std::optional<Refusal> refusal = CheckJson(request.body);

@@ -92,7 +92,11 @@ topk::Status CheckToolInput(std::span<const std::string> llama) {
   constexpr std::string_view kFile[] = {"-f", "--file"};
   topk::Status status = CheckTemperature(LlamaFlagValue(llama, kTemperature));
   if (status.ok()) status = CheckSizes(llama);
-  if (status.ok()) status = CheckPrompt(LlamaFlagValue(llama, kPrompt));
+  const std::string prompt = LlamaFlagValue(llama, kPrompt);
+  if (status.ok() && prompt.empty() && HasLlamaFlag(llama, kPrompt) && !HasLlamaFlag(llama, kFile)) {
+    status = topk::InvalidArgument("there is no prompt, -p is empty: give a text, -p TEXT or -f FILE");
+  }
+  if (status.ok()) status = CheckPrompt(prompt);
   if (status.ok()) status = CheckPromptFile(LlamaFlagValue(llama, kFile));
   return status;
 }

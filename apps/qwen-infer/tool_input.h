@@ -10,7 +10,7 @@
 namespace qwen_infer {
 
 // Refuses, naming value and remedy, a --temp that is negative or no number, and a prompt (-p, -f) that is no UTF-8 or
-// an empty file. `llama`: the arguments for llama.cpp.
+// empty. `llama`: the arguments for llama.cpp.
 topk::Status CheckToolInput(std::span<const std::string> llama);
 
 // Of the text that -p has alone.

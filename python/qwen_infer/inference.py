@@ -25,7 +25,7 @@ _FIGURES = (
     *("mass_rows", "mean_mass", "min_mass", "deviation_bound", "seconds"),
 )
 
-Message = Mapping[str, str]
+Message = Mapping[str, Any]  # "role" and "content"
 Stop = str | Sequence[str] | None
 
 
@@ -39,6 +39,7 @@ class GenerationStream(Iterator[str]):
     def __init__(self, owner: Qwen3Inference, generation: Any) -> None:  # noqa: ANN401 - of the native module
         self._owner = owner
         self._generation = generation
+        self._is_closed = False
 
     def __iter__(self) -> GenerationStream:
         """Itself."""
@@ -46,11 +47,17 @@ class GenerationStream(Iterator[str]):
 
     def __next__(self) -> str:
         """The next piece."""
+        if self._is_closed:
+            raise StopIteration
         piece = self._generation.next()
         self._owner._last_run = self.statistics
         if piece is None:
             raise StopIteration
         return piece
+
+    def close(self) -> None:
+        """Ends the answer here, as close() ends any generator; `statistics` stay."""
+        self._is_closed = True
 
     @property
     def statistics(self) -> dict[str, Any]:
@@ -207,6 +214,7 @@ class Qwen3Inference:
     ) -> str | GenerationStream:
         """Answers a conversation: {"role": "user", "content": "..."} and so on, or one message of the user's as str.
 
+        A content may be a list of parts as OpenAI has them, {"type": "text", "text": "..."}: they become lines.
         The model's own chat template is used. All else is as for `generate`.
         """
         if isinstance(messages, str):
@@ -488,8 +496,19 @@ def _pairs(messages: object) -> list[tuple[str, str]]:
             raise TypeError(f'a message is {{"role": ..., "content": ...}}, not {_shown(message)}')
         if missing := [key for key in ("role", "content") if key not in message]:
             raise ValueError(f"the message {_shown(message)} has no {missing[0]!r}")
-        pairs.append((_utf8("role", message["role"]), _utf8("content", message["content"])))
+        pairs.append((_utf8("role", message["role"]), _content(message["content"])))
     return pairs
+
+
+def _content(content: object) -> str:
+    if not isinstance(content, list):
+        return _utf8("content", content)
+    for part in content:
+        if not isinstance(part, Mapping) or part.get("type") != "text" or "text" not in part:
+            raise ValueError(
+                f'content has the part {_shown(part)}; texts are understood, {{"type": "text", "text": "..."}}'
+            )
+    return "\n".join(_utf8("text", part["text"]) for part in content)
 
 
 def _path(name: str, path: object) -> str:

@@ -97,6 +97,7 @@ COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     "text_no_utf8": (("perplexity", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
     "file_empty": (("complete", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name a file with a text")),
     "chat_file_empty": (("chat", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name another file")),
+    "prompt_empty": (("complete", *NO_MODEL, "-p", ""), 2, ("there is no prompt", "-p is empty", "-p TEXT or -f FILE")),
     "chat_prompt_empty": (("chat", *NO_MODEL, "-p", ""), 1, ("standard input", "is empty", "-p TEXT")),
     "chat_input_empty": (("chat", *NO_MODEL), 1, ("standard input", "is empty", "-p TEXT")),
     "chat_file_a_folder": (("chat", *NO_MODEL, "-f", "lying"), 2, ("cannot read lying", "it is a folder")),
@@ -118,7 +119,6 @@ COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
 # The same with the model.
 COMMANDS_WITH_MODEL: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     "no_prompt": (("complete", "-no-cnv"), 1, ("there is no prompt", "-p TEXT or -f FILE")),
-    "prompt_empty": (("complete", "-no-cnv", "-p", ""), 1, ("there is no prompt", "-p TEXT or -f FILE")),
     "prompt_longer_than_the_context": (
         ("complete", "-no-cnv", "-f", "long.txt", "-c", 512, "-n", 1),
         1,

@@ -179,6 +179,7 @@ def test_settings_change_with_a_key(guarded: Server) -> None:
         status, _, body = guarded.request("POST", "/topk/config", {"k": 16, "sinks": 2}, KEY)
         assert status == 200
         assert body["settings"].startswith("k=16,")
+        assert guarded.request("GET", "/topk/config", headers=KEY)[2] == body
         guarded.request("POST", "/topk/stats/reset", headers=KEY)
         guarded.request("POST", "/completion", {"prompt": "a b c d e f g h " * 20, "n_predict": 1}, KEY)
         total = guarded.request("GET", "/topk/stats", headers=KEY)[2]["total"]
@@ -194,6 +195,12 @@ def test_settings_do_not_change_without_a_key_on_the_server(server: Server) -> N
     assert status == 403
     assert "--api-key" in body["error"]["message"]
     assert server.statistics()["settings"] == before
+    assert server.request("GET", "/topk/config")[2]["settings"] == before
+
+
+def test_the_model_is_named_after_its_file(server: Server, model_path: Path) -> None:
+    _, _, models = server.request("GET", "/v1/models")
+    assert [model["id"] for model in models["data"]] == [model_path.name]
 
 
 def test_metrics_carry_our_figures(guarded: Server) -> None:

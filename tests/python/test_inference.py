@@ -92,6 +92,22 @@ def test_stream_that_was_left_ends_with_the_next_call(full: Qwen3Inference) -> N
 
 
 @model
+def test_stream_can_be_closed(full: Qwen3Inference) -> None:
+    stream = full.generate(CODE, stream=True, **GREEDY)
+    next(stream)
+    stream.close()
+    assert list(stream) == []
+    assert stream.statistics["generated_tokens"] < GREEDY["max_new_tokens"]
+
+
+@model
+def test_a_message_may_be_a_list_of_texts(full: Qwen3Inference) -> None:
+    parts = [{"type": "text", "text": "Name a capital."}, {"type": "text", "text": "One word."}]
+    expected = full.chat("Name a capital.\nOne word.", **GREEDY)
+    assert full.chat([{"role": "user", "content": parts}], **GREEDY) == expected
+
+
+@model
 def test_several_prompts_are_continued_at_once(full: Qwen3Inference) -> None:
     # None has a close call among its first tokens: the last bits are others in a batch. More than are computed at once.
     prompts = [CODE, "Monday, Tuesday, Wednesday,", "1, 2, 3, 4, 5,"] * 3

@@ -124,7 +124,11 @@ def test_bad_requests_are_named_and_change_nothing(
 
 @pytest.mark.model
 def test_other_bad_calls_are_named(full: Qwen3Inference, model_path: Path) -> None:
-    for messages, error in (([], ValueError), ([{"role": "user"}], ValueError), (["hello"], TypeError), (3, TypeError)):
+    image = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]
+    for messages, error in (
+        *(([], ValueError), ([{"role": "user"}], ValueError), (image, ValueError)),
+        *((["hello"], TypeError), (3, TypeError)),
+    ):
         with pytest.raises(error):
             full.chat(messages)
     with pytest.raises(ValueError, match="the message is empty"):
