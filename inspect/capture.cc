@@ -4,6 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace qwen_infer::inspect {
 
@@ -71,6 +72,7 @@ void Capture::Begin(int64_t first_token, int64_t count) {
   n_layer_of_mean_ = 0;
   mean_of_layers_.resize(static_cast<size_t>(count));
   for (MeanRow& row : mean_of_layers_) row.weights.resize(static_cast<size_t>(n_token_));
+  for (auto& [number, layer] : layers_) layer.is_seen = false;
 }
 
 void Capture::End() {
@@ -150,6 +152,10 @@ void Capture::Observe(int layer, const topk::AttentionInput& input, const topk::
     throw std::runtime_error("layer " + std::to_string(layer) + " has attention of " +
                              std::to_string(input.n_batch * input.n_query) + " queries where " +
                              std::to_string(count_) + " tokens are read: inspect cannot show it");
+  }
+  if (std::exchange(of_layer.is_seen, true)) {
+    throw std::runtime_error("layer " + std::to_string(layer) +
+                             " has the keys of several layers of this model: inspect cannot tell them apart");
   }
   if (of_layer.heads.empty()) {
     of_layer.heads.resize(static_cast<size_t>(input.n_head));

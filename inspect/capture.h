@@ -27,6 +27,7 @@ struct LayerCapture {
   Rows rows;  // of each head, and last those of the mean over heads
   std::vector<HeadFigures> heads;
   std::vector<double> received;  // by key: the weights that it got, of all rows, mean over heads
+  bool is_seen = false;          // since Begin
 };
 
 // Bytes of the rows of one head, or of a mean.
@@ -42,7 +43,7 @@ class Capture : public SelectionObserver {
   void End();
 
   bool Wants(int layer) const override { return layers_.contains(layer); }
-  // Throws std::runtime_error if the keys are not the tokens in their order.
+  // Throws std::runtime_error if the keys are not the tokens in their order, or a layer comes twice.
   void Observe(int layer, const topk::AttentionInput& input, const topk::SelectionView& selection,
                std::span<const float> mass) override;
 

@@ -131,6 +131,16 @@ TEST_F(CaptureTest, RefusesACacheThatIsNotInTheOrderOfTheText) {
   EXPECT_THROW(ReadTwo(capture, 0), std::runtime_error) << "two queries of one token";
 }
 
+TEST_F(CaptureTest, RefusesLayersThatShareTheirKeys) {
+  const int layers[] = {0};
+  Capture capture(layers, 4, 1);
+  capture.Begin(0, 2);
+  ReadTwo(capture, 0);
+  EXPECT_THROW(ReadTwo(capture, 0), std::runtime_error);
+  capture.Begin(0, 2);
+  EXPECT_NO_THROW(ReadTwo(capture, 0));
+}
+
 TEST(DistanceBinTest, BinsDouble) {
   EXPECT_EQ(DistanceBin(0), 0U);
   EXPECT_EQ(DistanceBin(1), 1U);

@@ -31,10 +31,10 @@ Value HeadJson(const HeadFigures& figures) {
   return out;
 }
 
-Value SinksJson(const std::vector<double>& received, const Report& report) {
+Value MostAttendedJson(const std::vector<double>& received, const Report& report) {
   const double all = std::accumulate(received.begin(), received.end(), 0.0);
   Value out = Value::array();
-  for (const size_t key : Sinks(received)) {
+  for (const size_t key : MostAttended(received)) {
     out.push_back({{"position", key},
                    {"token", report.tokens[key]},
                    {"text", report.pieces[key]},
@@ -46,10 +46,10 @@ Value SinksJson(const std::vector<double>& received, const Report& report) {
 Value SettingJson(const SettingCapture& setting, const Report& report) {
   Value out = {{"name", setting.name}, {"settings", setting.settings}};
   AddFigures(Total(*setting.capture), out);
-  out["sinks"] = SinksJson(MeanReceived(*setting.capture), report);
+  out["most_attended"] = MostAttendedJson(MeanReceived(*setting.capture), report);
   out["layers"] = Value::array();
   for (const LayerCapture* layer : setting.capture->layers()) {
-    Value of_layer = {{"layer", layer->layer}, {"sinks", SinksJson(layer->received, report)}};
+    Value of_layer = {{"layer", layer->layer}, {"most_attended", MostAttendedJson(layer->received, report)}};
     for (const HeadFigures& head : layer->heads) of_layer["heads"].push_back(HeadJson(head));
     out["layers"].push_back(std::move(of_layer));
   }
@@ -69,10 +69,10 @@ std::vector<double> MeanReceived(const Capture& capture) {
   return mean;
 }
 
-std::vector<size_t> Sinks(const std::vector<double>& received) {
+std::vector<size_t> MostAttended(const std::vector<double>& received) {
   std::vector<size_t> keys(received.size());
   std::iota(keys.begin(), keys.end(), size_t{0});
-  const size_t count = std::min(kMostSinks, keys.size());
+  const size_t count = std::min(kMostAttended, keys.size());
   std::partial_sort(keys.begin(), keys.begin() + static_cast<ptrdiff_t>(count), keys.end(), [&](size_t a, size_t b) {
     return received[a] > received[b] || (received[a] == received[b] && a < b);
   });

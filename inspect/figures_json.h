@@ -15,9 +15,9 @@ nlohmann::ordered_json FiguresJson(const Report& report);
 // By key: the share of all weights of the layers that it got.
 std::vector<double> MeanReceived(const Capture& capture);
 
-// The keys that got the most, the most first, at most kMostSinks.
-inline constexpr size_t kMostSinks = 16;
-std::vector<size_t> Sinks(const std::vector<double>& received);
+// The keys that got the most, the most first, at most kMostAttended.
+inline constexpr size_t kMostAttended = 16;
+std::vector<size_t> MostAttended(const std::vector<double>& received);
 
 }  // namespace qwen_infer::inspect
 

@@ -41,10 +41,10 @@ HeadFigures Total(const Capture& capture);
 std::string Table(const Report& report);
 
 // {"program": "qwen-infer inspect", what is in Report by the same names, "n_token", "strongest", "settings": [{"name",
-// "settings", FIGURES, "sinks": SINKS, "layers": [{"layer", "sinks": SINKS, "heads": [{FIGURES, "weight_by_distance",
-// "kept_by_distance"}, ...]}, ...]}, ...]}, where
+// "settings", FIGURES, "most_attended": TOKENS, "layers": [{"layer", "most_attended": TOKENS, "heads": [{FIGURES,
+// "weight_by_distance", "kept_by_distance"}, ...]}, ...]}, ...]}, where
 //   FIGURES  "kept_share", "mean_mass", "min_mass" (null if it is of no number)
-//   SINKS    [{"position", "token", "text", "share"}, ...]: of all weights, the largest first
+//   TOKENS   [{"position", "token", "text", "share"}, ...]: of all weights, the largest first
 // and the lists by distance have the bins of head_figures.h: the share of the weights, and the share of the keys kept.
 std::string Json(const Report& report);
 

@@ -41,7 +41,7 @@ Report Example(const std::vector<std::string>& pieces = {"a", "b", "c"}) {
           .settings = {{.name = "k=2", .settings = "k=2,...", .capture = Captured()}}};
 }
 
-TEST(ReportTest, JsonHasTheFiguresOfHeadsAndTheSinks) {
+TEST(ReportTest, JsonHasTheFiguresOfHeadsAndTheMostAttended) {
   const nlohmann::json json = nlohmann::json::parse(Json(Example()));
   EXPECT_EQ(json["n_token"], 3);
   EXPECT_EQ(json["strongest"], 2);
@@ -55,12 +55,12 @@ TEST(ReportTest, JsonHasTheFiguresOfHeadsAndTheSinks) {
   EXPECT_NEAR(head["mean_mass"].get<double>(), 2.5 / 3, 1e-6);
   EXPECT_NEAR(head["weight_by_distance"][0].get<double>(), 1.5 / 3, 1e-6);
   EXPECT_NEAR(head["kept_by_distance"][0].get<double>(), 3.0 / 5, 1e-6);
-  const nlohmann::json& sink = layer["sinks"][0];
+  const nlohmann::json& sink = layer["most_attended"][0];
   EXPECT_EQ(sink["position"], 0);
   EXPECT_EQ(sink["token"], 10);
   EXPECT_EQ(sink["text"], "a");
   EXPECT_NEAR(sink["share"].get<double>(), 2.5 / 3, 1e-6);
-  EXPECT_EQ(setting["sinks"], layer["sinks"]) << "there is one layer";
+  EXPECT_EQ(setting["most_attended"], layer["most_attended"]) << "there is one layer";
 }
 
 TEST(ReportTest, TableHasALineForEachSetting) {

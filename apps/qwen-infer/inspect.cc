@@ -6,6 +6,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "atomic_file.h"
@@ -64,6 +65,12 @@ void PrintHelp() {
 topk::Status CheckFiles(const inspect::Options& options) {
   for (const std::string& path : {options.html, options.json}) {
     if (path.empty()) continue;
+    for (const std::string& input : {options.model, options.prompt_file}) {
+      std::error_code error;
+      if (std::filesystem::equivalent(path, input, error)) {
+        return topk::InvalidArgument(path + " is what is read: name another file to write");
+      }
+    }
     if (topk::Status status = CheckWritable(path); !status.ok()) return status;
   }
   return {};

@@ -23,7 +23,7 @@ namespace {
       "  qwen-infer quantize model-f16.gguf model-q4.gguf Q4_K_M\n"
       "\n"
       "It computes no attention and takes no --top_k_attention flags. llama.cpp's own help:\n");
-  EndWithWrittenOutput();
+  EndWithWrittenOutput(/*is_success=*/true);
   char* argv[] = {name, nullptr};
   std::exit(llama_quantize(1, argv));
 }

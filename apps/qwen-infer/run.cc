@@ -141,12 +141,16 @@ int WithOutput(int code) {
   return kExitFailure;
 }
 
-void EndWithWrittenOutput() {
-  std::atexit([] {
-    const int code = WithOutput(kExitSuccess);
-    std::fflush(nullptr);
-    std::_Exit(code);
-  });
+void EndWithWrittenOutput(bool is_success) {
+  static bool ignores_code = false;
+  ignores_code = is_success;
+  on_exit(
+      [](int code, void* /*unused*/) {
+        code = WithOutput(ignores_code ? kExitSuccess : code);
+        std::fflush(nullptr);
+        std::_Exit(code);
+      },
+      nullptr);
 }
 
 void EndNow(int code) {
@@ -162,7 +166,7 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments) {
   topk::Status status = ParseCommandLine(arguments, line);
   // --help wins over a mistake: it is what one asks for after making one.
   if (HasLlamaFlag(line.llama, kHelpFlags)) {
-    EndWithWrittenOutput();
+    EndWithWrittenOutput(/*is_success=*/false);
     PrintHelp(tool);
     return CallEntry(tool, line.llama);
   }

@@ -48,9 +48,9 @@ int RunTool(const Tool& tool, std::span<const std::string_view> arguments);
 // Flushes standard output: `code`, or kExitFailure, which it explains, if a run that succeeded lost what it printed.
 int WithOutput(int code);
 
-// Has the process, which calls exit() after it has printed what was asked for, end with success or, if that was lost,
-// with kExitFailure: for llama.cpp's help.
-void EndWithWrittenOutput();
+// Has a process that prints what was asked for and then calls exit() end with kExitFailure if that was lost: for
+// llama.cpp's help. is_success: it is a success whatever exit() is called with.
+void EndWithWrittenOutput(bool is_success);
 
 // Writes the report and ends the process without waiting for its other threads: with `code`, or with kExitFailure if
 // only the report failed.

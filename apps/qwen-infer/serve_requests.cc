@@ -182,7 +182,9 @@ std::optional<Refusal> CheckModelRequest(std::string_view body, std::span<const 
     if (std::optional<Refusal> refusal = CheckNumber(top.members, field)) return refusal;
   }
   if (std::optional<Refusal> refusal = CheckTypes(top)) return refusal;
-  if (const auto messages = top.members.find("messages"); messages != top.members.end()) {
+  const bool is_chat = !top.members.contains("prompt") && !top.members.contains("input");
+  const auto messages = top.members.find("messages");
+  if (messages != top.members.end() && (is_chat || !messages->is_null())) {
     if (std::optional<std::string> reason = FindBadMessage(*messages)) return Invalid(std::move(*reason));
   }
   return CheckNotEmpty(top);

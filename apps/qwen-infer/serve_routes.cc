@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -288,6 +289,8 @@ Handler WithCheckedBody(Handler handler, std::vector<std::string> models) {
     } catch (const std::out_of_range&) {
       return ErrorAnswer("a number in the body is out of its range, such as a token that the model does not have",
                          ERROR_TYPE_INVALID_REQUEST);
+    } catch (const std::system_error&) {  // of this machine
+      throw;
     } catch (const std::runtime_error& error) {
       constexpr std::string_view kOfTheAnswer = "The model produced output";  // that is not as its format wants it
       if (std::string_view(error.what()).starts_with(kOfTheAnswer)) throw;

@@ -133,12 +133,12 @@ function showPicked(shading) {
   element('status').textContent = `Token ${token}, ${shownToken(token)}. ${figures.join('; ')}.${first}`;
 }
 
-function showSinks() {
+function showMostAttended() {
   const rows = shownSettings().map((setting) => rowsOf(setting, state.layer));
   const order = Array.from({ length: N_TOKEN }, (_, token) => token);
   const last = rows.at(-1);
   order.sort((a, b) => last.received[b] - last.received[a] || a - b);
-  element('sinks').replaceChildren(...order.slice(0, 10).map((token) => {
+  element('most-attended').replaceChildren(...order.slice(0, 10).map((token) => {
     const item = document.createElement('li');
     item.append(tokenButton(token), ` at ${token}: ${rows.map((of) => percent(of.receivedShare(token))).join(' \u2192 ')}`);
     return item;
@@ -207,7 +207,7 @@ function showAll() {
   show();
   showMap();
   showDistances();
-  showSinks();
+  showMostAttended();
 }
 
 function pick(token) {

@@ -182,6 +182,12 @@ def test_output_that_is_lost_is_a_failure(qwen_infer: Path, arguments: tuple[str
     assert "error: the output could not be written" in result.stderr
 
 
+def test_help_with_a_flag_that_llama_cannot_read_is_a_failure(run: Run) -> None:
+    result = run("complete", "--help", "--port", "abc")
+    assert result.returncode == 1
+    assert "--port" in result.stderr
+
+
 def test_a_reader_that_has_gone_needs_no_message(qwen_infer: Path) -> None:
     command = "trap '' PIPE; (sleep 0.3; \"$0\" complete --help) | true"
     result = subprocess.run(

@@ -100,7 +100,7 @@ def test_figures_tell_what_heads_kept(folder: Path, figures: dict[str, Any]) -> 
                 assert sum(head["weight_by_distance"]) == pytest.approx(1)
                 assert sum(head["kept_by_distance"]) == pytest.approx(1)
     assert few["mean_mass"] < more["mean_mass"]
-    assert few["layers"][1]["sinks"][0]["position"] == 0, "the first token is a sink in every language model"
+    assert few["layers"][1]["most_attended"][0]["position"] == 0, "the first token is a sink in every language model"
     assert f"{100 * few['kept_share']:.2f} %" in (folder / "stdout").read_text(encoding="utf-8").splitlines()[1]
 
 
@@ -156,9 +156,9 @@ def test_layer_head_setting_and_shading_are_chosen_by_keys(page: webdriver.Chrom
     assert headings == ["Token", "Distance", FEW, MORE]
     press(page, "s", "m", "m")
     assert chosen(page, "mode") == "what all tokens attend to"
-    first = figures["settings"][0]["layers"][1]["sinks"][0]
-    assert text(page, "sinks").startswith(first["text"])
-    assert f"at {first['position']}: {100 * first['share']:.1f}" in text(page, "sinks")
+    first = figures["settings"][0]["layers"][1]["most_attended"][0]
+    assert text(page, "most-attended").startswith(first["text"])
+    assert f"at {first['position']}: {100 * first['share']:.1f}" in text(page, "most-attended")
 
 
 @pytest.mark.model
@@ -228,6 +228,14 @@ def test_a_prompt_that_cannot_be_shown_is_refused(
     assert result.returncode == 2
     assert expected in result.stderr
     assert not (tmp_path / "a.html").exists()
+
+
+def test_what_is_read_is_not_written_over(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompt.txt").write_text("some text", encoding="utf-8")
+    result = run("inspect", "-m", "no-such-model.gguf", "-f", "prompt.txt", "--html", "./prompt.txt")
+    assert result.returncode == 2
+    assert "./prompt.txt is what is read: name another file to write" in result.stderr
+    assert (tmp_path / "prompt.txt").read_text(encoding="utf-8") == "some text"
 
 
 def test_help_teaches(run: Run) -> None:
