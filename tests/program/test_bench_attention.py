@@ -104,7 +104,7 @@ def test_layers_that_a_model_has_not_are_named(
     command += ["--layers", "999", "--tokens", "512"]
     recorded = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert recorded.returncode == 1
-    assert "nothing was recorded of the layers 999" in recorded.stderr
+    assert "is about layer 999, and the model has 24 layers" in recorded.stderr
 
 
 def test_help_teaches(run: Run) -> None:

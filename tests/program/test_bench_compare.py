@@ -86,7 +86,7 @@ def test_help_teaches(run: Run) -> None:
     result = run("bench", "--compare", "--help")
     assert result.returncode == 0
     assert result.stdout.startswith("qwen-infer bench --compare: ")
-    for text in ("-d, --n_depth LIST", "0,4096,8192,16384,32768", "--top_k_attention_k N", "130 interrupted"):
+    for text in ("-d, --n_depth LIST", "0,4096,8192,16384,32768", "--top_k_attention_k auto|N", "130 interrupted"):
         assert text in result.stdout
 
 
@@ -96,7 +96,7 @@ def test_help_teaches(run: Run) -> None:
         ((), "--model is missing"),
         (("-m", "a.gguf", "-d", "1,x"), "--n_depth: '1,x' is not a list of integers from 0 to 16777216"),
         (("-m", "a.gguf", "-ctk", "f17"), "--cache_type_k: 'f17' is not f32, f16,"),
-        (("-m", "a.gguf", "--top_k_attention_k", "0"), "--top_k_attention_k: '0' is not an integer from 1 to"),
+        (("-m", "a.gguf", "--top_k_attention_k", "0"), "--top_k_attention_k: '0' is not auto or 1 to"),
         (("-m", "a.gguf", "--top_k_attention_stats", "s.json"), "--json FILE"),
         (("-m", "a.gguf", "--json", "missing-folder/a.json"), "cannot write missing-folder/a.json"),
         (("-m", "a.gguf", "-fa", "1"), "there is no flag -fa"),
