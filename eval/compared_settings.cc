@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "engine/model_check.h"
 #include "flags.h"
 
 namespace qwen_infer::eval {
@@ -36,6 +37,13 @@ topk::Status ReadSettings(std::span<const std::string_view> defaults, std::strin
       return refuse(": " + std::string(subcommand) + " records nothing; leave record@N=FILE out");
     }
     if (!names.insert(setting.name).second) return refuse(" is there twice: leave one out");
+  }
+  return {};
+}
+
+topk::Status CheckFitModel(std::span<const Setting> settings, const std::string& model_path) {
+  for (const Setting& setting : settings) {
+    if (topk::Status status = CheckFitsModel(setting.settings, model_path); !status.ok()) return status;
   }
   return {};
 }

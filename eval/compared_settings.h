@@ -26,6 +26,9 @@ inline constexpr std::string_view kBaseOfSettings = "crossover=0";
 topk::Status ReadSettings(std::span<const std::string_view> defaults, std::string_view subcommand,
                           std::vector<Setting>& settings);
 
+// CheckFitsModel of all of them.
+topk::Status CheckFitModel(std::span<const Setting> settings, const std::string& model_path);
+
 // Refuses the flags that other subcommands have for one setting.
 topk::Status RefuseTopKFlags(std::span<const std::string_view> arguments, std::string_view subcommand);
 

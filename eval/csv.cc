@@ -3,6 +3,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <limits>
+
+#include "cells.h"
 
 namespace qwen_infer::eval {
 
@@ -17,6 +20,13 @@ std::string CsvQuoted(const std::string& text) {
   std::string quoted = "\"";
   for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
   return quoted + "\"";
+}
+
+std::string CsvCells(const topk::Statistics& attention) {
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+  const bool any_mass = attention.mass_rows > 0;
+  return CsvNumber(KeptShare(attention)) + "," + CsvNumber(any_mass ? attention.MeanMass() : kNone) + "," +
+         CsvNumber(any_mass ? attention.mass_min : kNone);
 }
 
 std::string CsvCells(const Estimate& estimate) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bootstrap.h"
+#include "topk/attention.h"
 
 namespace qwen_infer::eval {
 
@@ -13,6 +14,9 @@ std::string CsvNumber(double x);
 
 // In quotes, which settings need for their commas.
 std::string CsvQuoted(const std::string& text);
+
+// Share of the keys that is kept, mean mass and least mass: three cells, those of masses empty where none was measured.
+std::string CsvCells(const topk::Statistics& attention);
 
 // Mean, and the ends of the interval: three cells.
 std::string CsvCells(const Estimate& estimate);

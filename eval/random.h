@@ -15,8 +15,6 @@ class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
 
-  uint64_t Bits() { return engine_(); }
-
   // A number below `bound`, which is far below 2^32, so that the bias is small.
   size_t Below(size_t bound) { return static_cast<size_t>(((engine_() >> 32) * bound) >> 32); }
 

@@ -12,11 +12,8 @@ namespace {
 std::string AttentionCells(const WaySummary& way, int64_t tokens_read) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const topk::Statistics& attention = way.attention;
-  const bool any_mass = attention.mass_rows > 0;
   const bool every_mass = IsEveryRowMeasured(attention);
-  return CsvNumber(KeptShare(attention)) + "," + CsvNumber(any_mass ? attention.MeanMass() : kNone) + "," +
-         CsvNumber(any_mass ? attention.mass_min : kNone) + "," +
-         CsvNumber(every_mass ? attention.DeviationBound() : kNone) + "," +
+  return CsvCells(attention) + "," + CsvNumber(every_mass ? attention.DeviationBound() : kNone) + "," +
          CsvNumber(way.seconds > 0 ? static_cast<double>(tokens_read) / way.seconds : kNone);
 }
 

@@ -19,6 +19,22 @@ std::string MarkdownOf(const Table& table) {
   return text;
 }
 
+std::string MarkdownHead(const std::string& command, const std::vector<std::string>& facts) {
+  std::string text = "`" + command + "`  \n";
+  std::string separator;
+  for (const std::string& fact : facts) {
+    text += separator + fact;
+    separator = "; ";
+  }
+  return text + "\n";
+}
+
+std::string MarkdownList(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += "- " + line + "\n";
+  return text;
+}
+
 std::string HtmlOf(const Table& table) {
   std::string text = "<table>\n<thead><tr>";
   for (const std::string& cell : table.head) text += "<th scope=\"col\">" + Escaped(cell) + "</th>";

@@ -13,6 +13,9 @@ struct Table {
 };
 
 std::string MarkdownOf(const Table& table);
+// What a report begins with: how it was made, and facts about it.
+std::string MarkdownHead(const std::string& command, const std::vector<std::string>& facts);
+std::string MarkdownList(const std::vector<std::string>& lines);
 std::string HtmlOf(const Table& table);
 
 }  // namespace qwen_infer::eval

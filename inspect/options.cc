@@ -32,12 +32,8 @@ constexpr FlagRow<Options> kFlags[] = {
      "-o"},
     {"json", "FILE", "a file name", "", "the figures of each head, without those of single tokens, for programs",
      [](auto v, Options& o) { return ReadPath(v, o.json); }},
-    {"setting", "SETTINGS", "settings like k=128,sinks=4", "",
-     "what layers keep; twice to compare two; else k=256. k=1000000 keeps all: full attention",
-     [](auto v, Options& o) {
-       o.settings.push_back({.name = std::string(v), .settings = {}});
-       return !v.empty();
-     }},
+    eval::SettingFlag<Options>(
+        "what layers keep; twice to compare two; else k=256. k=1000000 keeps all: full attention"),
     {"layers", "LIST", "a list of layers like 0,4-9", "", "which to show; else all, or as many as fit, evenly spread",
      [](auto v, Options& o) { return ReadList(v, ReadRange, o.layers); }},
     {"strongest", "N", "an integer from 1 to 256, or auto", "auto",

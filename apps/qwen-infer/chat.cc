@@ -1,11 +1,9 @@
 // qwen-infer chat: a conversation, in the terminal or with one message from standard input, on the engine.
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <cstdlib>
-#include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -20,6 +18,7 @@
 #include "engine/model_check.h"
 #include "flags.h"
 #include "help.h"
+#include "interruptible.h"
 #include "interrupts.h"
 #include "line_reader.h"
 #include "report.h"
@@ -180,21 +179,7 @@ int RunChat(Arguments arguments) {
   if (const topk::Status status = MakePlan(arguments, plan); !status.ok()) return RefuseUsage(kName, status);
   if (plan.line.use_top_k_attention) NoteUnusedVariable();
   SetLogLevel(plan.flags.verbose ? LogLevel::kAll : LogLevel::kErrors);
-  int code = kExitFailure;
-  int ending_signal = 0;
-  {
-    InterruptFlag interrupts;
-    try {
-      code = Chat(plan, interrupts);
-    } catch (const Cancelled&) {
-      code = kExitInterrupted;
-    } catch (const std::exception& error) {
-      PrintError(error.what());
-    }
-    ending_signal = interrupts.ending_signal();
-  }
-  if (ending_signal != 0) raise(ending_signal);  // its default effect, now that all is written
-  return code;
+  return RunInterruptible([&](InterruptFlag& interrupts) { return Chat(plan, interrupts); });
 }
 
 }  // namespace qwen_infer

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model_check.h"
+#include "eval/compared_settings.h"
 #include "eval/options.h"
 #include "eval/report.h"
 #include "eval/run.h"
@@ -119,9 +119,7 @@ int RunEval(Arguments arguments) {
   eval::Text text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadText(options.paths, options.suffixes, text);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
-  }
+  if (status.ok()) status = eval::CheckFitModel(options.settings, options.model);
   if (status.ok()) status = ReportFolder(options.output).Make(kReportFiles, kName);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model_check.h"
+#include "eval/compared_settings.h"
 #include "eval/tasks/options.h"
 #include "eval/tasks/report.h"
 #include "eval/tasks/run.h"
@@ -150,9 +150,7 @@ int RunEvalTasks(Arguments arguments) {
   tasks::Material material;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadMaterial(options, material);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
-  }
+  if (status.ok()) status = eval::CheckFitModel(options.settings, options.model);
   if (status.ok()) status = ReportFolder(options.output).Make(kReportFiles, kName);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();

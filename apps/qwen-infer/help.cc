@@ -1,7 +1,6 @@
 #include "help.h"
 
-#include <algorithm>
-
+#include "columns.h"
 #include "flags.h"
 #include "recommended.h"
 
@@ -10,11 +9,6 @@ namespace qwen_infer {
 namespace {
 
 constexpr size_t kSentenceColumn = 46;
-
-std::string Pad(std::string text, size_t width) {
-  text.resize(std::max(width, text.size() + 1), ' ');
-  return text;
-}
 
 std::string FlagLine(const Flag& flag) {
   std::string line = "  --" + flag.name;

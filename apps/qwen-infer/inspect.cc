@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "atomic_file.h"
-#include "engine/model_check.h"
+#include "eval/compared_settings.h"
 #include "flags.h"
 #include "inspect/options.h"
 #include "inspect/plan.h"
@@ -160,9 +160,7 @@ int RunInspect(Arguments arguments) {
   std::string text;
   topk::Status status = ParseOptions(arguments, std::getenv("LLAMA_ARG_MODEL"), options);
   if (status.ok()) status = ReadTextFile(options.prompt_file, text);
-  for (const eval::Setting& setting : options.settings) {
-    if (status.ok()) status = CheckFitsModel(setting.settings, options.model);
-  }
+  if (status.ok()) status = eval::CheckFitModel(options.settings, options.model);
   if (status.ok()) status = CheckFiles(options);
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();

@@ -9,11 +9,11 @@
 
 namespace qwen_infer {
 
-int RunInterruptible(const std::function<int(const InterruptFlag& interrupts)>& work) {
+int RunInterruptible(const std::function<int(InterruptFlag& interrupts)>& work) {
   int code = kExitFailure;
   int ending_signal = 0;
   {
-    const InterruptFlag interrupts;
+    InterruptFlag interrupts;
     try {
       code = work(interrupts);
     } catch (const Cancelled&) {

@@ -10,7 +10,7 @@ namespace qwen_infer {
 
 // The exit code of `work`; kExitInterrupted if it throws Cancelled, and kExitFailure, which it explains, for every
 // other exception. Does not return after SIGTERM and SIGHUP: they end the process once `work` is done.
-int RunInterruptible(const std::function<int(const InterruptFlag& interrupts)>& work);
+int RunInterruptible(const std::function<int(InterruptFlag& interrupts)>& work);
 
 }  // namespace qwen_infer
 

@@ -1,11 +1,11 @@
 #include "recommended.h"
 
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "columns.h"
 #include "recommended_data.h"
 
 namespace qwen_infer {
@@ -13,11 +13,6 @@ namespace qwen_infer {
 namespace {
 
 using Json = nlohmann::ordered_json;  // texts in the order of the file
-
-std::string Pad(std::string text, size_t width) {
-  text.resize(std::max(width, text.size() + 1), ' ');
-  return text;
-}
 
 // "+0.01 (-0.26 to +0.26)"
 std::string Change(const Json& change) {

@@ -1,6 +1,3 @@
-#include <limits>
-
-#include "eval/cells.h"
 #include "eval/csv.h"
 #include "eval/tasks/report.h"
 #include "eval/window_scores.h"
@@ -8,8 +5,6 @@
 namespace qwen_infer::tasks {
 
 namespace {
-
-constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 
 // Against full attention; empty cells for full attention itself.
 std::string ComparisonCells(const TaskSummary& task, size_t way) {
@@ -19,12 +14,6 @@ std::string ComparisonCells(const TaskSummary& task, size_t way) {
            std::to_string(comparison.only_against) + "," + eval::CsvNumber(comparison.p_value);
   }
   return ",,,,,";
-}
-
-std::string AttentionCells(const topk::Statistics& attention) {
-  const bool any_mass = attention.mass_rows > 0;
-  return eval::CsvNumber(eval::KeptShare(attention)) + "," + eval::CsvNumber(any_mass ? attention.MeanMass() : kNone) +
-         "," + eval::CsvNumber(any_mass ? attention.mass_min : kNone);
 }
 
 }  // namespace
@@ -39,7 +28,7 @@ std::string Csv(const Report& report) {
       text += task.name + "," + eval::CsvQuoted(report.run.ways[way].name) + "," + std::to_string(task.examples) + "," +
               eval::CsvNumber(task.prompt_tokens) + "," + eval::CsvNumber(summary.score) + "," +
               std::to_string(summary.correct) + "," + ComparisonCells(task, way) + "," +
-              AttentionCells(summary.attention) + "," + eval::CsvNumber(summary.seconds) + "\n";
+              eval::CsvCells(summary.attention) + "," + eval::CsvNumber(summary.seconds) + "\n";
     }
   }
   return text;
