@@ -25,6 +25,7 @@ METHODS = {
     "topk_int8": ("exact top-k, int8 scan", "tab:green", "-"),
     "topk_int16": ("exact top-k, int16 scan", "tab:olive", "-"),
     "dense": ("ours, dense", "tab:orange", "-"),
+    "as_used": ("ours, as used", "tab:purple", ":"),
     "torch": ("torch", "tab:red", ":"),
 }
 

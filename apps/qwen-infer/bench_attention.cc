@@ -1,8 +1,10 @@
 // qwen-infer bench-attention: the attention operation alone, llama.cpp's and ours, on this machine.
+#include <algorithm>
 #include <atomic>
 #include <exception>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "atomic_file.h"
@@ -40,11 +42,14 @@ void PrintHelp() {
          "  top-k, int8 scan      the same with products of integers ruling keys out: the same keys\n"
          "  top-k, int16 scan     the same with int16 products, for keys that int8 is too coarse for; prefill\n"
          "  ours, dense           our kernels with k = n\n"
+         "  ours, as used         what they choose among these by themselves, with the crossover of this machine\n"
+         "                        (qwen-infer calibrate) and the mass of few rows measured: what a model gets\n"
          "\n"
-         "Before a time counts, results are compared with a plain f64 reference, and the keys that top-k keeps\n"
-         "with the exact set; a difference ends the run with exit code 1. Ratios are of times taken one after\n"
-         "the other. The roofline says what is left to gain: 100 % is the speed at which K can be read at all\n"
-         "(up to 16 queries), or at which the scan's multiply-adds run from the nearest cache (more).\n"
+         "Before a time counts, the results of up to four queries are compared with a plain f64 reference, and the\n"
+         "keys that top-k keeps with the exact set; a difference ends the run with exit code 1. Ratios are of\n"
+         "llama.cpp's faster way and ours, as used, one after the other. The roofline says what is left to gain:\n"
+         "100 % is the speed at which K can be read at all (up to 16 queries), or that of the scan's innermost\n"
+         "loop on numbers that are in the nearest cache (more).\n"
          "K, V and q are Gaussian, without the outliers of real layers, which let more keys through the int8 scan;\n"
          "with --inputs they are those of a model. bench/record_inputs.py makes such files.\n"
          "\n"
@@ -66,6 +71,7 @@ Conditions ConditionsOf(const Options& options, const CpuBackend& cpu) {
           .versions = SoftwareVersions(),
           .flags = options.text,
           .cold_bytes = options.cold_bytes,
+          .simd = options.simd == "auto" ? topk::SimdTargets().front() : options.simd,
           .command = CommandOf(options)};
 }
 
@@ -81,6 +87,22 @@ std::vector<Row> RunCases(const CpuBackend& cpu, const std::vector<Case>& cases,
     std::cout << MarkdownLine(rows.back()) << std::flush;
   }
   return rows;
+}
+
+// Nothing stops a measurement that says little, but who reads it should know.
+void WarnOfThreads(const Options& options) {
+  const auto cores = static_cast<int>(std::thread::hardware_concurrency());
+  if (cores == 0 || options.threads <= cores) return;
+  std::cerr << ("warning: --threads " + std::to_string(options.threads) + " on " + std::to_string(cores) +
+                " cores: times depend on who waits for whom\n");
+}
+
+void WarnOfUnsteadyRows(const std::vector<Row>& rows) {
+  const auto n = std::count_if(rows.begin(), rows.end(), [](const Row& row) { return row.IsUnsteady(); });
+  if (n == 0) return;
+  std::cerr
+      << ("warning: in " + std::to_string(n) + " of " + std::to_string(rows.size()) +
+          " lines the ratio varied by half or more: has the machine other work to do? --repeat 9 helps a little\n");
 }
 
 topk::Status FindCases(const Options& options, std::vector<Case>& cases) {
@@ -138,10 +160,12 @@ int RunBenchAttention(Arguments arguments) {
   const InterruptListener listener([&stop] { stop = true; });
   topk::UseSimdTarget(options.simd == "auto" ? nullptr : options.simd.c_str());
   try {
+    WarnOfThreads(options);
     const CpuBackend cpu(options.threads);
     const Conditions conditions = ConditionsOf(options, cpu);
     std::cout << MarkdownHead(conditions) << std::flush;
     const std::vector<Row> rows = RunCases(cpu, cases, options, stop);
+    WarnOfUnsteadyRows(rows);
     status = WriteFiles(options, conditions, rows);
   } catch (const Interrupted&) {
     std::cerr << "interrupted: no files were written\n";

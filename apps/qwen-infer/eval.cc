@@ -44,7 +44,7 @@ void PrintHelp() {
          "\n"
          "A setting is written like those of the plugin, k=128,sinks=4,k@0-1=1024; what it does not name has its\n"
          "default, but crossover, which is 0: no row is left to full attention because that is faster here.\n"
-         "mass=exact measures the mass of every row, not of one in 64, and then the report has the bound on what a\n"
+         "mass=exact measures the mass of every row, not of a few, and then the report has the bound on what a\n"
          "row's output can differ; min_mass implies it. In memory are the model and, for full attention and for every\n"
          "setting, a KV cache of a window.\n"
          "\n"

@@ -48,7 +48,7 @@ class Rivals {
         stop_(stop) {}
 
   Trial Try(int64_t n_key) {
-    // Without mass: in use one row in 64 has it measured, those whose number of keys is a multiple of 64, as all here.
+    // Without mass: few rows have it measured in use, and those with round numbers of keys, as here, are among them.
     const topk::TopKOptions top_k = {.k = kCalibratedBudget, .sparse = true};
     const topk::TopKOptions dense = {.k = kCalibratedBudget, .crossover = n_key + 1};
     Seconds(n_key, top_k);  // warms up

@@ -19,8 +19,8 @@ std::string Case::Name() const {
 }
 
 std::string_view NameOf(Method method) {
-  constexpr std::array<std::string_view, kMethodCount> kNames = {"stock_flash", "stock_products", "topk_f32",
-                                                                 "topk_int8",   "topk_int16",     "dense"};
+  constexpr std::array<std::string_view, kMethodCount> kNames = {
+      "stock_flash", "stock_products", "topk_f32", "topk_int8", "topk_int16", "dense", "as_used"};
   return kNames[IndexOf(method)];
 }
 

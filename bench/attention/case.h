@@ -51,12 +51,13 @@ enum class Method {
   kTopKF32,
   kTopKInt8,
   kTopKInt16,
-  kDense  // our kernels with k = n
+  kDense,  // our kernels with k = n
+  kAsUsed  // what they choose among these by themselves: what a model gets
 };
-inline constexpr size_t kMethodCount = 6;
-inline constexpr std::array<Method, kMethodCount> kMethods = {Method::kStockFlash, Method::kStockProducts,
-                                                              Method::kTopKF32,    Method::kTopKInt8,
-                                                              Method::kTopKInt16,  Method::kDense};
+inline constexpr size_t kMethodCount = 7;
+inline constexpr std::array<Method, kMethodCount> kMethods = {
+    Method::kStockFlash, Method::kStockProducts, Method::kTopKF32, Method::kTopKInt8,
+    Method::kTopKInt16,  Method::kDense,         Method::kAsUsed};
 
 constexpr bool IsStock(Method method) { return method <= Method::kStockProducts; }
 constexpr bool IsTopK(Method method) { return !IsStock(method) && method != Method::kDense; }

@@ -2,10 +2,27 @@
 
 #include <stdexcept>
 
+#include "crossover.h"
+#include "layer.h"
 #include "op.h"
+#include "settings.h"
 #include "topk/call.h"
 
 namespace qwen_infer::attention_bench {
+
+namespace {
+
+// The plugin's defaults but for k: the crossover is that of this machine, and few rows have their mass measured.
+topk::TopKOptions OptionsAsUsed(const Case& the_case, int64_t k) {
+  std::string warning;  // a file of another machine counts as none, in use too
+  const CrossoverTable crossovers = LoadCrossovers(CrossoverPath(), ThisMachine(), warning);
+  Settings settings;
+  settings.options.k = k;
+  return settings.ForLayer(kUnknownLayer, the_case.n_key,
+                           crossovers.Find(the_case.heads.d, the_case.n_query, kDefaultCrossover));
+}
+
+}  // namespace
 
 topk::OutputView TightOutput(const topk::AttentionInput& input, float* numbers) {
   const int64_t row = static_cast<int64_t>(sizeof(float)) * input.d_v;
@@ -35,6 +52,7 @@ Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& opt
     AddOurs(Method::kTopKInt16, {.k = options.k, .scan = topk::ScanMode::kInt16}, executor);
   }
   AddOurs(Method::kDense, {.k = the_case.n_key}, executor);
+  AddOurs(Method::kAsUsed, OptionsAsUsed(the_case, options.k), executor);
 }
 
 void Contest::AddStock(const CpuBackend& cpu, Method method) {

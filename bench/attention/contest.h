@@ -19,7 +19,7 @@ namespace qwen_infer::attention_bench {
 struct Contestant {
   Method method;
   std::function<void(size_t copy)> run;
-  const float* output;        // [n_query, n_head, d] of the last run
+  float* output;              // [n_query, n_head, d] of the last run
   topk::TopKOptions options;  // of our methods
 };
 

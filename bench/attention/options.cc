@@ -59,7 +59,8 @@ constexpr FlagRow<Options> kFlags[] = {
      [](std::string_view v, Options& o) { return ReadList(v, ReadPath, o.inputs); }},
     {"k", "N", "an integer from 1 to 16777216", "256", "keys kept per query and head",
      [](std::string_view v, Options& o) { return ReadCount(v, o.k); }},
-    {"threads", "N", "an integer from 1 to 1024, or cores", "cores", "threads of every method",
+    {"threads", "N", "an integer from 1 to 1024, or cores", "cores",
+     "threads of every method; more than there are cores measure little",
      [](std::string_view v, Options& o) {
        o.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
        return v == "cores" || ReadNumber(v, 1, kMaxThreads, o.threads);
@@ -69,7 +70,8 @@ constexpr FlagRow<Options> kFlags[] = {
     {"repeat", "R", "an integer from 1 to 1000", "3", "measurements of each method, in turns; medians are shown",
      [](std::string_view v, Options& o) { return ReadNumber(v, 1, kMaxRepeat, o.repeat); }},
     {"cold_bytes", "BYTES", "an integer from 0 to 1099511627776, or auto", "auto",
-     "decode takes turns on copies of K that fill this; auto: eight times the last-level cache",
+     "decode takes turns on copies of K that fill this, up to 65536; auto: eight times the last-level cache. V, and a "
+     "transposed one unless it is quantised, come on top",
      [](std::string_view v, Options& o) {
        o.cold_bytes = kColdCaches * LastLevelCacheBytes();
        return v == "auto" || ReadNumber<int64_t>(v, 0, kMaxColdBytes, o.cold_bytes);

@@ -4,8 +4,9 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <new>
 #include <random>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "attention/inputs.h"
@@ -54,8 +55,7 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
-  // Tiny caches stay in the processor's however many copies there are within reason.
-  constexpr int64_t kMostCopies = 1024;
+  constexpr int64_t kMostCopies = 65536;  // ggml keeps some hundred bytes for each
   const int64_t wanted = the_case.IsDecode() ? (cold_bytes + key_bytes - 1) / key_bytes : 1;
   const int64_t copies = std::clamp<int64_t>(wanted, 1, kMostCopies);
   const int64_t n_tensors = 3 + 3 * copies;
@@ -72,7 +72,11 @@ Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
       cache.v_transposed = ggml_new_tensor_3d(context_.get(), the_case.type, the_case.n_key, d, n_head_kv);
   }
   buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), ggml_backend_cpu_buffer_type()));
-  if (buffer_ == nullptr) throw std::bad_alloc();
+  if (buffer_ == nullptr) {
+    const int64_t bytes = (can_transpose ? 3 : 2) * copies * key_bytes;
+    throw std::runtime_error("no memory for " + std::to_string(copies) + " x " + std::to_string(bytes / copies) +
+                             " bytes of K and V: fewer --keys, or less --cold_bytes");
+  }
 
   FillTensors();
   const Cache& first = caches.front();

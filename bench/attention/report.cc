@@ -70,28 +70,32 @@ nlohmann::ordered_json RowJson(const Row& row) {
           {"roofline", row.roofline},
           {"giga_per_second", YardsticksJson(row.times)},
           {"candidates", row.candidates},
-          {"scratch_bytes", row.scratch_bytes}};
+          {"scratch_bytes", row.scratch_bytes},
+          {"copies_bytes", row.copies_bytes}};
 }
 
 }  // namespace
 
 std::string MarkdownHead(const Conditions& conditions) {
   std::string text = "`" + conditions.command + "`  \n" + conditions.date + "; " + conditions.processor + ", " +
-                     std::to_string(conditions.threads) + (conditions.threads == 1 ? " thread" : " threads");
+                     std::to_string(conditions.threads) + (conditions.threads == 1 ? " thread" : " threads") +
+                     "; our kernels on " + conditions.simd;
   for (const auto& [name, version] : conditions.versions) text.append("; ").append(name).append(" ").append(version);
   text +=
       "; medians of " + conditions.flags.at("repeat") +
       " rounds in turns\n\n"
-      "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of our best. Roofline: share "
-      "that our best\nreaches of the measured speed of reading K (up to 16 queries) or of its own multiply-adds from "
-      "cache "
-      "(more). Candidates: keys that our best scores in f32, per query and head.\n\n"
+      "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of ours, as used. Of the "
+      "fastest of our\nother ways, roofline: share that it reaches of the measured speed of reading K (up to 16 "
+      "queries) "
+      "or of its scan's innermost\nloop on numbers in cache (more); candidates: keys that it scores in f32, per query "
+      "and "
+      "head; scratch: what it allocates.\n\n"
       "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
-      "| top-k, int16 scan | ours, dense | ratio (min - max) | roofline | candidates "
+      "| top-k, int16 scan | ours, dense | ours, as used | ratio (min - max) | roofline | candidates "
       "| scratch |";
   const bool has_inputs = conditions.flags.contains("inputs");
   text += has_inputs ? " inputs |\n" : "\n";
-  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
   return text + (has_inputs ? "---|\n" : "\n");
 }
 
@@ -126,10 +130,10 @@ std::string Csv(std::span<const Row> rows) {
 }
 
 std::string Json(const Conditions& conditions, std::span<const Row> rows) {
-  nlohmann::ordered_json json = {{"cpu", conditions.processor},   {"threads", conditions.threads},
-                                 {"date", conditions.date},       {"versions", conditions.versions},
-                                 {"flags", conditions.flags},     {"cold_bytes", conditions.cold_bytes},
-                                 {"command", conditions.command}, {"rows", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json json = {
+      {"cpu", conditions.processor},     {"threads", conditions.threads}, {"date", conditions.date},
+      {"versions", conditions.versions}, {"flags", conditions.flags},     {"cold_bytes", conditions.cold_bytes},
+      {"simd", conditions.simd},         {"command", conditions.command}, {"rows", nlohmann::ordered_json::array()}};
   for (const Row& row : rows) json["rows"].push_back(RowJson(row));
   return json.dump(2) + "\n";
 }

@@ -18,6 +18,7 @@ struct Conditions {
   std::map<std::string, std::string> versions;  // by name of the software
   std::map<std::string, std::string> flags;     // by name, as given or by default
   int64_t cold_bytes = 0;                       // what "auto" came to
+  std::string simd;                             // instructions of our kernels: the same
   std::string command;                          // that measures the same
 };
 
@@ -28,8 +29,8 @@ std::string MarkdownLine(const Row& row);
 
 std::string Csv(std::span<const Row> rows);
 
-// {"cpu", "threads", "date", "versions", "flags", "cold_bytes", "command", "rows": [...]}; times in microseconds per
-// query and head, null for what was not run, medians and all rounds.
+// {"cpu", "threads", "date", "versions", "flags", "cold_bytes", "simd", "command", "rows": [...]}; times in
+// microseconds per query and head, null for what was not run, medians and all rounds.
 std::string Json(const Conditions& conditions, std::span<const Row> rows);
 
 }  // namespace qwen_infer::attention_bench

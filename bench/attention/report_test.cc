@@ -15,10 +15,12 @@ Row SomeRow() {
   times.call[IndexOf(Method::kStockFlash)] = {8e-4, 4e-4};
   times.call[IndexOf(Method::kTopKF32)] = {2e-4, 2e-4};
   times.call[IndexOf(Method::kDense)] = {3e-3, 3e-3};
+  times.call[IndexOf(Method::kAsUsed)] = {4e-4, 4e-4};
   times.unit[IndexOf(Yardstick::kRead)] = {1e-10, 1e-10};
   Row row = Evaluate({.heads = {4, 2, 32}, .type = GGML_TYPE_Q8_0, .n_query = 1, .n_key = 4096}, times);
   row.candidates = 420.4;
   row.scratch_bytes = 3 << 20;
+  row.copies_bytes = 5 << 20;
   return row;
 }
 
@@ -28,15 +30,16 @@ const Conditions kConditions = {.processor = "Some CPU",
                                 .versions = {{"ggml", "1.2.3"}},
                                 .flags = {{"repeat", "2"}},
                                 .cold_bytes = 64 << 20,
+                                .simd = "AVX2",
                                 .command = "qwen-infer bench-attention --repeat 2"};
 
 TEST(ReportTest, MarkdownHasACellForEveryColumn) {
   const std::string line = MarkdownLine(SomeRow());
   EXPECT_EQ(line,
-            "| 1 | 4/2 | 32 | 4096 | q8_0 | 150 | - | 50.0 | - | - | 750 | **3.00** (2.00 - 4.00) | 14 % | 420 | 3.0 "
-            "MiB |\n");
+            "| 1 | 4/2 | 32 | 4096 | q8_0 | 150 | - | 50.0 | - | - | 750 | 100 | **1.50** (1.00 - 2.00) | 14 % | 420 | "
+            "3.0 MiB |\n");
   const std::string head = MarkdownHead(kConditions);
-  EXPECT_NE(head.find("Some CPU, 2 threads; ggml 1.2.3; medians of 2 rounds"), std::string::npos);
+  EXPECT_NE(head.find("Some CPU, 2 threads; our kernels on AVX2; ggml 1.2.3; medians of 2 rounds"), std::string::npos);
   const std::string rule = head.substr(head.rfind("\n|") + 1);
   EXPECT_EQ(std::count(rule.begin(), rule.end(), '|'), std::count(line.begin(), line.end(), '|'));
 }
@@ -65,7 +68,7 @@ TEST(ReportTest, CsvHasAFieldForEveryColumn) {
   const std::string csv = Csv(std::vector<Row>{SomeRow()});
   const size_t end = csv.find('\n');
   EXPECT_EQ(std::count(csv.begin(), csv.begin() + end, ','), std::count(csv.begin() + end, csv.end(), ','));
-  EXPECT_NE(csv.find("\n1,4,2,32,4096,q8_0,150.0000,,50.0000,,,750.0000,stock_flash,topk_f32,3.0000"),
+  EXPECT_NE(csv.find("\n1,4,2,32,4096,q8_0,150.0000,,50.0000,,,750.0000,100.0000,stock_flash,topk_f32,1.5000"),
             std::string::npos)
       << csv;
 }
@@ -76,13 +79,15 @@ TEST(ReportTest, JsonTellsConditionsAndAllRounds) {
   EXPECT_EQ(json["threads"], 2);
   EXPECT_EQ(json["versions"]["ggml"], "1.2.3");
   EXPECT_EQ(json["flags"]["repeat"], "2");
+  EXPECT_EQ(json["simd"], "AVX2");
   const auto& row = json["rows"].at(0);
   EXPECT_EQ(row["keys"], 4096);
   EXPECT_EQ(row["type"], "q8_0");
   EXPECT_TRUE(row["microseconds"]["stock_products"].is_null());
   EXPECT_EQ(row["microseconds"]["stock_flash"]["rounds"].size(), 2U);
   EXPECT_DOUBLE_EQ(row["microseconds"]["topk_f32"]["median"], 50);
-  EXPECT_DOUBLE_EQ(row["ratio"]["median"], 3);
+  EXPECT_DOUBLE_EQ(row["ratio"]["median"], 1.5);
+  EXPECT_EQ(row["copies_bytes"], 5 << 20);
   EXPECT_NEAR(row["giga_per_second"]["read_bytes"].get<double>(), 10, 1e-9);
 }
 

@@ -19,14 +19,15 @@ Row Evaluate(const Case& the_case, const Times& times) {
   const auto fastest = [&](bool stock) {
     std::optional<Method> best;
     for (const Method method : kMethods) {
-      if (IsStock(method) == stock && (!best || time_of(method) < time_of(*best))) best = method;
+      if (method == Method::kAsUsed || IsStock(method) != stock) continue;
+      if (!best || time_of(method) < time_of(*best)) best = method;
     }
     return *best;
   };
   row.best_stock = fastest(true);
   row.best_ours = fastest(false);
+  row.speed_up = RatioOfNeighbours(times.call[IndexOf(row.best_stock)], times.call[IndexOf(Method::kAsUsed)]);
   const std::vector<double>& ours = times.call[IndexOf(row.best_ours)];
-  row.speed_up = RatioOfNeighbours(times.call[IndexOf(row.best_stock)], ours);
   const LeastWork work = LeastWorkOf(the_case, row.best_ours);
   row.roofline = work.units * RatioOfNeighbours(times.unit[IndexOf(work.yardstick)], ours).median;
   return row;

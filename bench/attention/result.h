@@ -19,14 +19,19 @@ struct Row {
   // Of medians, per query and head; empty for what was not run.
   std::array<std::optional<double>, kMethodCount> microseconds;
   Method best_stock = Method::kStockFlash;  // by medians
-  Method best_ours = Method::kDense;
-  Ratio speed_up;             // time of best_stock / time of best_ours, round by round
+  Method best_ours = Method::kDense;        // of those that are told what to do: not kAsUsed
+  Ratio speed_up;                           // time of best_stock / time of kAsUsed, round by round
   double roofline = 0;        // share of the least time that the work of best_ours could take here (yardstick.h)
   double candidates = 0;      // keys that best_ours scores in f32, per query and head
   int64_t scratch_bytes = 0;  // that best_ours allocates
+  int64_t copies_bytes = 0;   // of all copies of K that calls took turns on
+
+  // Rounds that differ so much that the machine must have had other work to do.
+  bool IsUnsteady() const { return speed_up.max > 1.5 * speed_up.min; }
 };
 
-// All but candidates and scratch_bytes. `times` has one method of stock and one of ours at least.
+// All but candidates, scratch_bytes and copies_bytes. `times` has one method of stock, one of ours and kAsUsed at
+// least.
 Row Evaluate(const Case& the_case, const Times& times);
 
 }  // namespace qwen_infer::attention_bench

@@ -30,6 +30,7 @@ TEST(ResultTest, ComparesTheFasterOfEachSide) {
   Of(times, Method::kStockProducts) = {6e-6, 6e-6, 6e-6};
   Of(times, Method::kTopKF32) = {3e-6, 2e-6, 3e-6};
   Of(times, Method::kDense) = {4e-6, 4e-6, 4e-6};
+  Of(times, Method::kAsUsed) = {4e-6, 3e-6, 2e-6};
   times.unit[IndexOf(Yardstick::kRead)] = {1e-11, 1e-11, 1e-11};
   const Row row = Evaluate(kDecode, times);
   EXPECT_EQ(row.best_stock, Method::kStockProducts);
@@ -37,8 +38,10 @@ TEST(ResultTest, ComparesTheFasterOfEachSide) {
   EXPECT_DOUBLE_EQ(row.microseconds[IndexOf(Method::kStockFlash)].value_or(0), 2.0);  // of one of four heads
   EXPECT_DOUBLE_EQ(row.microseconds[IndexOf(Method::kTopKF32)].value_or(0), 0.75);
   EXPECT_FALSE(row.microseconds[IndexOf(Method::kTopKInt8)]);
-  EXPECT_DOUBLE_EQ(row.speed_up.median, 2);
+  EXPECT_DOUBLE_EQ(row.speed_up.median, 2);  // of what is used, not of the best
+  EXPECT_DOUBLE_EQ(row.speed_up.min, 1.5);
   EXPECT_DOUBLE_EQ(row.speed_up.max, 3);
+  EXPECT_TRUE(row.IsUnsteady());
   // K has 1000 * 2 * 32 * 2 bytes: 1.28 us.
   EXPECT_NEAR(row.roofline, 1.28 / 3, 1e-9);
 }

@@ -15,8 +15,7 @@ Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options,
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
   say("filling K and V");
   const Contest contest(cpu, the_case, options);
-  say("computing the reference");
-  const Verifier verifier(contest, {.k = options.k});
+  Verifier verifier(contest);
   for (const Contestant& contestant : contest.contestants()) {
     if (stop) throw Interrupted();
     say("verifying " + std::string(NameOf(contestant.method)));
@@ -24,6 +23,7 @@ Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options,
   }
   say("measuring");
   Row row = Evaluate(the_case, Measure(contest, YardsticksFor(contest.problem(), executor), options, stop));
+  row.copies_bytes = static_cast<int64_t>(contest.problem().caches.size()) * the_case.KeyBytes();
   for (const Contestant& contestant : contest.contestants()) {
     if (contestant.method != row.best_ours) continue;
     topk::Statistics statistics;

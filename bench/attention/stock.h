@@ -28,7 +28,7 @@ class StockAttention {
 
   void Run(size_t copy);
   // [n_query, n_head, d] of the last run.
-  const float* output() const { return static_cast<const float*>(results_.front()->data); }
+  float* output() const { return static_cast<float*>(results_.front()->data); }
   // The node that has the result.
   const ggml_tensor& result(size_t copy) const { return *results_[copy]; }
 

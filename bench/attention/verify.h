@@ -3,7 +3,7 @@
 #define QWEN_INFER_BENCH_ATTENTION_VERIFY_H_
 
 #include <cstdint>
-#include <optional>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -37,17 +37,25 @@ std::string DifferentSelection(const Sample& sample, const topk::Selection& refe
 // The plain reference's results of a sample of a case's rows.
 class Verifier {
  public:
-  Verifier(const Contest& contest, const topk::TopKOptions& options);
+  explicit Verifier(const Contest& contest);
 
-  // Runs it once. Throws std::runtime_error, naming method and worst difference, if it computes anything else.
-  void Check(const Contestant& contestant, const topk::Executor& executor) const;
+  // Runs it once, into an output without numbers. Throws std::runtime_error, naming method and worst difference, if it
+  // computes anything else.
+  void Check(const Contestant& contestant, const topk::Executor& executor);
 
  private:
+  struct Expected {
+    topk::TopKOptions options;
+    std::vector<float> output;
+    topk::Selection selection;
+  };
+  // What rows are to be with these options; computed once for all that keep the same keys.
+  const Expected& ExpectedOf(const topk::TopKOptions& options);
+
   const Contest& contest_;
   Sample sample_;
   double score_bound_;
-  std::vector<float> dense_, top_k_;
-  topk::Selection selection_;  // of top-k
+  std::deque<Expected> expected_;
 };
 
 }  // namespace qwen_infer::attention_bench

@@ -99,7 +99,7 @@ std::vector<std::string> Legend(const Report& report) {
   for (const TaskSummary& task : report.tasks) {
     for (const WaySummary& way : task.ways) {
       if (eval::MassNote(way.attention).empty()) continue;
-      lines.emplace_back("*: of the rows that were measured, about one in 64");
+      lines.emplace_back("*: of the rows that were measured, one in 64 to 256");
       return lines;
     }
   }

@@ -70,7 +70,7 @@ struct TopKAttentionShape {
   int64_t window = 0;       // last visible keys, kept on top of k
   double min_mass = 0.0;    // the budget of a row grows from k, at most to 4096, until it holds this share of the
                             // full softmax
-  bool exact_mass = false;  // measure the mass of every row, not of one in 64 (kMassSamplingPeriod)
+  bool exact_mass = false;  // measure the mass of every row, not of few (SamplesMass)
 
   Status Validate() const;
   std::string ToJson() const;

@@ -16,11 +16,18 @@ namespace topk {
 // Whether the mass of a selection, sum_selected exp(s) / sum_all exp(s), is measured.
 enum class MassMode {
   kOff,
-  kSampled,  // rows whose number of visible keys is a multiple of kMassSamplingPeriod
+  kSampled,  // few rows: SamplesMass
   kExact     // every row; implied by min_mass > 0
 };
 
+// Rows that see a multiple of the period are measured; the longer one is that of rows that see more than
+// kMassLongRow keys, of which every score has to be computed for it.
 inline constexpr int64_t kMassSamplingPeriod = 64;
+inline constexpr int64_t kMassLongSamplingPeriod = 256;
+inline constexpr int64_t kMassLongRow = 2048;
+constexpr bool SamplesMass(int64_t n_visible) {
+  return n_visible % (n_visible > kMassLongRow ? kMassLongSamplingPeriod : kMassSamplingPeriod) == 0;
+}
 
 // How prefill finds the k best. The selected set is the same, exact one. Integer scans rule keys out and score the
 // others in f32; where they rule out too few, they fall back to kF32. Decode knows two ways: kF32, and int8 for all

@@ -17,6 +17,8 @@ NB_MODULE(_topk, module) {
   module.attr("MAX_HEAD_SIZE") = topk::kMaxHeadSize;
   module.attr("MAX_KEYS") = topk::kMaxKeys;
   module.attr("MASS_SAMPLING_PERIOD") = topk::kMassSamplingPeriod;
+  module.attr("MASS_LONG_SAMPLING_PERIOD") = topk::kMassLongSamplingPeriod;
+  module.attr("MASS_LONG_ROW") = topk::kMassLongRow;
   module.attr("AUTO_BUDGET") = topk::kAutoBudget;
   module.attr("MOST_AUTO_BUDGET") = topk::kMostAutoBudget;
   module.def("auto_budget", topk::AutoBudget, nb::arg("n_visible"),

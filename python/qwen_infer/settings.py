@@ -30,7 +30,7 @@ class Settings:
         sinks, window: the first and the last visible keys of each row, kept on top of k.
         min_mass: let the budget of a row grow, to at most 4096 keys, until it holds this share of the full softmax.
         fallback: full attention where k is more than the number of keys; if off, that is an error.
-        mass: which rows have their mass measured: "off", "sampled" (one in 64) or "exact".
+        mass: which rows have their mass measured: "off", "sampled" (one in 64 to 256) or "exact".
     """
 
     k: Budget = 256

@@ -132,7 +132,8 @@ def _count(
     mass = (log_sum_kept - log_sum_all.squeeze(-1)).exp().double().clamp(max=1)
     measured = (seen > 0) & ~mass.isnan()
     if options.mass == "sampled" and options.min_mass == 0:
-        measured &= seen % _topk.MASS_SAMPLING_PERIOD == 0
+        is_long = seen > _topk.MASS_LONG_ROW
+        measured &= seen % torch.where(is_long, _topk.MASS_LONG_SAMPLING_PERIOD, _topk.MASS_SAMPLING_PERIOD) == 0
     sums += [measured.sum(), mass.masked_fill(~measured, 0).sum(), mass.masked_fill(~measured, 1).min()]
     return torch.stack([s.double() for s in sums])
 

@@ -51,8 +51,8 @@ class TopKAttention(nn.Module):
             with cached keys needs.
         sinks, window: the first and the last visible keys of each row, kept on top of k.
         min_mass: let the budget of a row grow until it holds this share of the full softmax (at most 4096 keys).
-        mass: which rows have their mass measured: "sampled" (those that see a multiple of 64 keys; costs little),
-            "exact" (all; costs about a tenth) or "off".
+        mass: which rows have their mass measured: "sampled" (those that see a multiple of 64 keys, beyond 2,048 of
+            256; costs little), "exact" (all, which takes every score in f32: twice the time at 4,096 keys) or "off".
         enable_memory_tracking: count what was kept, see `get_memory_stats`.
         device, dtype: of the parameters.
     """

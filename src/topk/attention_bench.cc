@@ -99,7 +99,34 @@ bool RegisterLayer() {
   return true;
 }
 
-const bool kRegistered = Register() && RegisterLayer();
+// What it costs to measure the mass of a selection, and to have budgets follow it: prefill, as in Register().
+bool RegisterMass() {
+  struct Way {
+    const char* name;
+    TopKOptions options;
+  };
+  for (int64_t n_key : {4096, 8192, 32768}) {
+    const Shape shape{.n_query = 512,
+                      .n_key = n_key,
+                      .n_head = 14,
+                      .n_head_kv = 2,
+                      .d_k = 64,
+                      .d_v = 64,
+                      .k_type = DataType::kF16,
+                      .v_type = DataType::kF16,
+                      .mask = Shape::Mask::kCausal};
+    for (const Way& way : {Way{"off", {.mass = MassMode::kOff}}, Way{"sampled", {.mass = MassMode::kSampled}},
+                           Way{"exact", {.mass = MassMode::kExact}}, Way{"min_mass:0.2", {.min_mass = 0.2F}}}) {
+      const std::string name = std::string("Mass/") + way.name + "/heads:14:2/d:64/f16/n:" + std::to_string(n_key);
+      benchmark::RegisterBenchmark(name.c_str(), AttentionBench, shape, Keys::kGaussian, way.options)
+          ->Unit(benchmark::kMillisecond)
+          ->UseRealTime();
+    }
+  }
+  return true;
+}
+
+const bool kRegistered = Register() && RegisterLayer() && RegisterMass();
 
 }  // namespace
 }  // namespace topk

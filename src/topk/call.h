@@ -165,7 +165,7 @@ class Call {
   bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
   bool MeasuresMass(const Visibility& visibility) const {
     if (MeasuresEveryMass()) return true;
-    return options.mass == MassMode::kSampled && visibility.count % kMassSamplingPeriod == 0;
+    return options.mass == MassMode::kSampled && SamplesMass(visibility.count);
   }
 
  private:

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "topk/attend/attend.h"
 #include "topk/canonical/canonical_row.h"
 #include "topk/dropout/dropout.h"
 #include "topk/load/pack.h"
+#include "topk/select/count_for_share.h"
 
 namespace topk {
 
@@ -38,7 +40,6 @@ class RowFinisher {
   void SelectFromAllKeys(int64_t budget, RowSelection& selection);
   int64_t AppendForced(KeyIndex begin, KeyIndex end, int64_t at);
   int64_t BudgetForMass(const RowSelection& selection) const;
-  double ScoreAt(int64_t j) const { return row_.is_canonical ? scratch_.canonical[j].score : scratch_.scores[j]; }
 
   const Call& call_;
   RowState& row_;
@@ -90,23 +91,22 @@ void RowFinisher::SelectWithBudget(int64_t budget, RowSelection& selection) {
 // The smallest budget from k on whose selection has the mass asked for; one more than there are if none has. A mass
 // that is no number asks for nothing.
 int64_t RowFinisher::BudgetForMass(const RowSelection& selection) const {
+  constexpr float kNoSinkLogit = -std::numeric_limits<float>::infinity();
+  float* weights = scratch_.weights;
+  double log_sum_kept = 0.0;
+  if (row_.is_canonical) {
+    SoftmaxCanonically(scratch_.canonical, selection.count, kNoSinkLogit, weights);
+    log_sum_kept = LogSumExp(scratch_.canonical, selection.count);
+  } else {
+    std::copy_n(scratch_.scores, selection.count, weights);
+    log_sum_kept = Softmax(weights, selection.count, kNoSinkLogit).Log();
+  }
+  const double forced = std::accumulate(weights, weights + selection.n_sinks, 0.0) +
+                        std::accumulate(weights + selection.count - selection.n_window, weights + selection.count, 0.0);
+  const double share = call_.options.min_mass * std::exp(selection.log_sum_all - log_sum_kept);
   const int64_t n = selection.n_competing();
-  const int64_t window_begin = selection.count - selection.n_window;
-  const auto share = [&](double score) { return std::exp(score - selection.log_sum_all); };
-  double kept = 0;
-  for (int64_t j = 0; j < selection.n_sinks; ++j) kept += share(ScoreAt(j));
-  for (int64_t j = window_begin; j < selection.count; ++j) kept += share(ScoreAt(j));
-  for (int64_t j = 0; j < n; ++j) {
-    const int64_t at = selection.n_sinks + j;
-    scratch_.ranked[j] = {ScoreAt(at), scratch_.keys[at]};
-  }
-  std::sort(scratch_.ranked, scratch_.ranked + n, RanksBefore);
-  const int64_t least = std::min(call_.BudgetOf(*row_.visible), n);
-  for (int64_t budget = 0; budget <= n; ++budget) {
-    if (budget >= least && !(kept < call_.options.min_mass)) return budget;
-    if (budget < n) kept += share(scratch_.ranked[budget].score);
-  }
-  return n + 1;
+  const int64_t budget = CountForShare(weights + selection.n_sinks, n, share - forced);
+  return std::max(budget, std::min(call_.BudgetOf(*row_.visible), n));
 }
 
 bool RowFinisher::Select(RowSelection& selection) {
@@ -218,7 +218,7 @@ FinishScratch FinishScratch::Take(Carver& carver, const Call& call, int64_t capa
   const int64_t twice_budget = 2 * std::min(call.LargestBudget(), call.input.n_key);
   return {.scores = carver.Take<float>(selected + kMaxLanes),
           .keys = carver.Take<KeyIndex>(selected),
-          .ranked = carver.Take<ScoredKey>(selected),
+          .weights = carver.Take<float>(selected + kMaxLanes),
           .forced_scores = carver.Take<double>(forced),
           .undecided = {.keys = carver.Take<KeyIndex>(capacity),
                         .scores = carver.Take<double>(capacity),

@@ -15,7 +15,7 @@ namespace topk {
 struct FinishScratch {
   float* scores = nullptr;          // [MaxSelected + kMaxLanes]; then the weights
   KeyIndex* keys = nullptr;         // [MaxSelected]
-  ScoredKey* ranked = nullptr;      // [MaxSelected]: best first, for min_mass
+  float* weights = nullptr;         // [MaxSelected + kMaxLanes]: for min_mass
   double* forced_scores = nullptr;  // of sinks and window
   UndecidedScratch undecided;       // capacity elements each
   ScoredKey* canonical = nullptr;   // see SelectCanonically

@@ -56,7 +56,7 @@ constexpr std::array<FieldRule, 12> kRules = {{
       "rows below the crossover run dense"},
      &TopKOptions::sparse},
     {{"mass", "off|sampled|exact", "off, sampled or exact", "off",
-      "measure the mass of no row, of one row in 64, of all"},
+      "measure the mass of no row, of one row in 64 to 256, of all"},
      &TopKOptions::mass},
     {{"scan", "auto|f32|int8|int16", "auto, f32, int8 or int16", "auto",
       "how long prompts are scored; all keep the same keys of a call"},

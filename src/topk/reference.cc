@@ -158,7 +158,7 @@ void Row::Compute(const AttentionOutput& output, Statistics& statistics) {
   statistics.keys_seen += n_visible;
   statistics.keys_kept += n_selected;
   statistics.keys_scored += n_visible;
-  const bool sampled = options_.mass == MassMode::kSampled && n_visible % kMassSamplingPeriod == 0;
+  const bool sampled = options_.mass == MassMode::kSampled && SamplesMass(n_visible);
   double mass = std::numeric_limits<double>::quiet_NaN();  // not measured
   if (n_visible > 0 && (sampled || options_.mass == MassMode::kExact || options_.min_mass > 0)) {
     mass = n_selected == n_visible ? 1.0 : std::exp(LogSumExp(selected_) - LogSumExp(visible_));
