@@ -22,9 +22,17 @@ namespace {
 constexpr std::string_view kMoreRoom =
     "/reset starts a new conversation, -c at the start of the program gives more room";
 
+// What libedit makes of bytes that begin no character: U+FFFD.
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
 constexpr std::string_view kDropped = "(interrupted before the answer began: the message and its files are dropped)";
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+std::string NotUtf8(size_t byte) {
+  return "the message is not UTF-8, its byte " + std::to_string(byte) +
+         " begins no character: convert it (iconv -t UTF-8)";
+}
 
 // As a shell would have read it.
 std::string WithHome(const std::string& path) {
@@ -54,8 +62,7 @@ ChatLoop::ChatLoop(Model& model, Conversation& conversation, InterruptFlag& inte
 
 int ChatLoop::Answer(const std::string& message) {
   if (const size_t valid = ValidUtf8(message); valid != message.size()) {
-    PrintError("the message is not UTF-8, its byte " + std::to_string(valid) +
-               " begins no character: convert it (iconv -t UTF-8)");
+    PrintError(NotUtf8(valid));
     return kExitFailure;
   }
   const std::string text = std::exchange(files_, {}) + message;
@@ -111,6 +118,11 @@ int ChatLoop::Run(LineReader& lines, bool single_turn) {
     }
     interrupts_in_a_row = 0;
     if (IsBlank(message.text)) continue;
+    if (const size_t byte = message.text.find(kReplacement); byte != std::string::npos) {
+      PrintError(NotUtf8(byte));
+      if (single_turn) return kExitFailure;
+      continue;
+    }
     if (message.may_be_command && IsCommand(message.text)) {
       if (Obey(message.text) == Next::kEnd) break;
       continue;

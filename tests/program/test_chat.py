@@ -87,6 +87,7 @@ def test_mistakes_in_commands_change_nothing(chat: Chat, tmp_path: Path) -> None
             ("/read missing", "error: cannot read missing: No such file or directory"),
             ("/read long.txt", "of the context of 2,048 there are 2,048 left, so it was not read"),
             ("/regen", "error: there is no message yet"),
+            ("caf\udce9?", "error: the message is not UTF-8, its byte 3 begins no character"),
         ):
             terminal.wait_for("> ")
             terminal.say(line)
