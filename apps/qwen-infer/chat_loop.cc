@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "chat_commands.h"
+#include "chat_flags.h"
 #include "chat_summary.h"
 #include "engine/text_stream.h"
 #include "message_reader.h"
@@ -151,6 +152,7 @@ ChatLoop::Next ChatLoop::Obey(const std::string& line) {
         ChangeAttention(command.argument);
         std::cout << model_.attention() << "\n" << std::flush;
         break;
+      case CommandName::kSet: Set(command.argument); break;
       case CommandName::kRead: ReadFile(WithHome(command.argument)); break;
       case CommandName::kRegenerate:
         Print([this](const OnText& on_text) { return conversation_.SayAgain(on_text); });
@@ -186,6 +188,17 @@ void ChatLoop::ChangeAttention(const std::string& settings) {
     throw std::invalid_argument("attention is full here: top-k attention needs --use_top_k_attention");
   }
   if (!settings.empty()) model_.SetAttention(settings);
+}
+
+void ChatLoop::Set(const std::string& name_and_value) {
+  GenerateOptions options = conversation_.generation();
+  if (!name_and_value.empty()) {
+    if (const topk::Status status = ChangeGeneration(name_and_value, options); !status.ok()) {
+      return PrintError(status.message());
+    }
+    conversation_.SetGeneration(options);
+  }
+  std::cout << ShowGeneration(options) << std::flush;
 }
 
 void ChatLoop::Load(const std::string& path) {

@@ -80,6 +80,8 @@ def test_mistakes_in_commands_change_nothing(chat: Chat, tmp_path: Path) -> None
             ("/k 0", "error: top-k attention: "),
             ("/k many", "error: top-k attention: "),
             ("/attention colour=red", "colour"),
+            ("/set temp hot", "error: --temp: 'hot' is not a number from 0 to 100"),
+            ("/set", "temp 0\r\ntop_k 40\r\n"),
             ("/stat", "did you mean /stats?"),
             ("/save", "a name is missing: /save FILE"),
             ("/save no/such/folder/chat", "error: cannot save the session: "),
