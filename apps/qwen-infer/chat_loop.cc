@@ -217,10 +217,10 @@ void ChatLoop::Load(const std::string& path) {
               << "\n";
     return;
   }
-  const std::string settings = SettingsToRestore(*saved, model_.attention());
-  if (settings.empty()) return;
-  model_.SetAttention(settings);
-  std::cerr << "attention goes back to what it was then: " << settings << "\n";
+  const RestoredSettings restored = SettingsToRestore(*saved, model_.attention());
+  if (restored.settings.empty()) return;
+  model_.ReplaceAttention(restored.settings);
+  std::cerr << "attention goes back to what it was then: " << restored.changes << "\n";
 }
 
 void ChatLoop::ReadFile(const std::string& path) {

@@ -99,6 +99,7 @@ class Model {
   bool has_top_k_attention() const;
   std::string attention() const;                             // all settings, in the form of ModelOptions
   void SetAttention(std::string_view settings);              // those that are named change: "k=128"
+  void ReplaceAttention(std::string_view settings);          // those that are not named get their defaults
   std::vector<LayerStatistics> AttentionStatistics() const;  // ascending by layer
   LayerStatistics AttentionTotal() const;                    // summed over layers
   std::string AttentionStatisticsJson() const;               // as GET /topk/stats has them

@@ -117,6 +117,12 @@ llama_context_ptr Model::Impl::MakeContext(llama_context_params params, bool ful
   return context;
 }
 
+void Model::Impl::TakeSettings(std::string_view text, Settings base) const {
+  ThrowUnless(ParseSettings(text, base));
+  ThrowUnless(CheckFitsModel(base, path));
+  ThrowUnless(TopK().SetSettings(base));
+}
+
 TopKContexts& Model::Impl::TopK() const {
   if (top_k == nullptr) throw std::invalid_argument("the model " + path + " was loaded without top-k attention");
   return *top_k;
@@ -196,11 +202,10 @@ bool Model::has_top_k_attention() const { return impl_->top_k != nullptr; }
 std::string Model::attention() const { return FormatSettings(impl_->TopK().settings()); }
 
 void Model::SetAttention(std::string_view settings) {
-  Settings changed = impl_->TopK().settings();
-  ThrowUnless(ParseSettings(settings, changed));
-  ThrowUnless(CheckFitsModel(changed, impl_->path));
-  ThrowUnless(impl_->TopK().SetSettings(changed));
+  impl_->TakeSettings(settings, impl_->TopK().settings());
 }
+
+void Model::ReplaceAttention(std::string_view settings) { impl_->TakeSettings(settings, Settings()); }
 
 std::vector<LayerStatistics> Model::AttentionStatistics() const { return impl_->TopK().GetStatistics(); }
 LayerStatistics Model::AttentionTotal() const { return Total(impl_->TopK().GetStatistics()); }

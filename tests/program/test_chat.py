@@ -178,9 +178,11 @@ def test_a_saved_chat_goes_on_in_another_process(chat: Chat, model_path: Path, t
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "precious\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chat.session", "notes.txt"]
     with chat(USE) as terminal:
+        terminal.say("/attention k@3=9")
+        terminal.wait_for("k@3=9")
         terminal.say("/load chat.session")
         terminal.wait_for("loaded 2 messages, ")
-        terminal.wait_for("attention goes back to what it was then: k=77\r\n")
+        terminal.wait_for("attention goes back to what it was then: k=77,no k@3=9\r\n")
         terminal.say("/k")
         terminal.wait_for("k=77\r\n")
         terminal.say("What is my name?")
