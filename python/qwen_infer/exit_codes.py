@@ -23,7 +23,7 @@ def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> i
     try:
         return command(arguments)
     except SystemExit as end:  # --help, a mistake in the options, a signal
-        return end.code if isinstance(end.code, int) else EXIT_SUCCESS
+        return _code_of(end)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # who read the answer has gone
@@ -34,6 +34,14 @@ def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> i
     except (OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILURE
+
+
+def _code_of(end: SystemExit) -> int:
+    """As Python ends by it: a code that is a text is printed, and means failure."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or EXIT_SUCCESS
+    print(end.code, file=sys.stderr)
+    return EXIT_FAILURE
 
 
 def _with_output(code: int) -> int:
