@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says what is wrong with the options in a line: the usage has a screen of them, which would hide it."""
+
+    def __init__(self, program: str, description: str) -> None:
+        super().__init__(
+            prog=program,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command."""
+        self.exit(EXIT_USAGE, f"error: {message}\nSee {self.prog} --help\n")
 
 
 def exit_code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:

@@ -249,7 +249,7 @@ def test_gguf_file_that_is_whole_is_taken_as_it_is(tmp_path: Path) -> None:
         (["/dev/null.gguf"], 1, r"/dev/null\.gguf: there is no such file"),
         (["./missing"], 1, r"there is no file or folder './missing'"),
         ([], 2, "required: MODEL"),
-        (["--to", "x"], 2, "unrecognized arguments: --to"),
+        (["--to", "x"], 2, r"^error: unrecognized arguments: --to\nSee .* --help\n$"),
     ],
 )
 def test_command_names_mistakes(arguments: list[str], code: int, message: str) -> None:
