@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -156,6 +157,14 @@ def test_checkpoint_that_does_not_fit_together_is_named(change: Change, message:
 def test_what_is_neither_a_path_nor_a_name_is_refused(name: str) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file or folder .*: give a GGUF file"):
         resolve_model(name)
+
+
+@pytest.mark.parametrize("name", ["null", "pipe"])
+def test_what_is_no_regular_file_is_refused(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: who opened it would wait
+    path = {"null": Path(os.devnull), "pipe": tmp_path / "pipe"}[name]
+    with pytest.raises(OSError, match=rf"{path} is no model, it is neither a regular file nor a folder: give a GGUF"):
+        resolve_model(path)
 
 
 def test_single_file_of_weights_is_refused(checkpoint: Path) -> None:
