@@ -126,6 +126,8 @@ def only_adapter(folder: Path) -> None:
         (claim_huge_header, r"model\.safetensors is damaged"),
         (with_header(shift_offsets), r"model\.safetensors is damaged"),
         (with_header(enlarge_shape), r"model\.safetensors is damaged"),
+        (configured(hidden_size=96), r"does not fit the tensors \(hidden_size is 96, and model\.embed.*: take both"),
+        (configured(vocab_size=7), r"does not fit the tensors \(vocab_size is 7, and model\.embed.*: take both"),
     ],
 )
 def test_damaged_checkpoint_is_named(change: Change, message: str, checkpoint: Path) -> None:
