@@ -91,7 +91,8 @@ class Model {
   std::string Detokenize(std::span<const Token> tokens) const;
 
   bool has_chat_template() const;
-  // Throws std::invalid_argument if the model has no template, or if the template refuses the messages.
+  // Throws std::invalid_argument if the model has no template, or if the template refuses the messages or passes over a
+  // role that it does not know.
   ChatPrompt ApplyChatTemplate(std::span<const ChatMessage> messages, const ChatOptions& options = {}) const;
 
   // Top-k attention of all sessions of this model; the first tells whether it has any, and the others throw

@@ -242,6 +242,8 @@ REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
     ),
     "no_role_in_a_template": (TEMPLATE, b'{"messages": [{}]}', 400, NO_ROLE),
     "no_role_as_anthropic_has_it": ("/v1/messages", b'{"messages": [{}]}', 400, NO_ROLE),
+    "role_unknown": (CHAT, b'{"messages": [{"role": "critic", "content": "x"}]}', 400, ("role 'critic'", "use system")),
+    "max_tokens_0": (COMPLETIONS, b'{"prompt": "x", "max_tokens": 0}', 400, ('"max_tokens" is 0', "from 1 to")),
     "content_a_number": (CHAT, b'{"messages": [{"role": "user", "content": 3}]}', 400, ('"messages[0].content" is 3',)),
     "part_without_text": (
         CHAT,
