@@ -54,10 +54,14 @@ topk::Status MakePlan(const Options& options, const PageShape& shape, Plan& out)
   if (!options.layers.empty()) {
     if (topk::Status status = NamedLayers(options, shape, out.layers); !status.ok()) return status;
   }
+  out.strongest = options.strongest;
+  if (options.html.empty()) {
+    if (out.strongest == 0) out.strongest = kStrongest.back();
+    return {};
+  }
   const int64_t most = options.max_megabytes * kMegabyte;
   const auto n_layer = static_cast<int64_t>(out.layers.size());
   const auto fits = [&](int64_t layers, int64_t strongest) { return PageBytes(shape, layers, strongest) <= most; };
-  out.strongest = options.strongest;
   if (out.strongest == 0) {
     const auto* const found =
         std::find_if(kStrongest.begin(), kStrongest.end(), [&](int n) { return fits(n_layer, n); });

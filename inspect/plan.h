@@ -26,8 +26,8 @@ struct Plan {
 int64_t PageBytes(const PageShape& shape, int64_t n_layer, int64_t strongest);
 
 // All layers of the options with the most weights, up to 16, that fit; if not even four do and no layers were named, as
-// many layers as fit, the first and the last among them. kInvalidArgument, with the remedy, if what was asked for does
-// not fit, or a layer that was named does not exist.
+// many layers as fit, the first and the last among them. Where no page is written, nothing has to fit.
+// kInvalidArgument, with the remedy, if what was asked for does not fit, or a layer that was named does not exist.
 topk::Status MakePlan(const Options& options, const PageShape& shape, Plan& out);
 
 }  // namespace qwen_infer::inspect

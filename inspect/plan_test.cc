@@ -13,6 +13,7 @@ constexpr PageShape kDocument = {.n_layer = 24, .n_head = 14, .n_token = 8192};
 
 Options With(int64_t max_megabytes) {
   Options options;
+  options.html = "page.html";
   options.max_megabytes = max_megabytes;
   return options;
 }
@@ -68,6 +69,14 @@ TEST(PlanTest, WhatDoesNotFitIsRefusedWithTheRemedy) {
   options.layers = {{20, 24}};
   EXPECT_EQ(Refusal(options, kDocument), "--layers: there is no layer 24, the model has 24, from 0 on");
   EXPECT_NE(Refusal(With(1), kDocument).find("shorten the text"), std::string::npos);
+}
+
+TEST(PlanTest, FiguresWithoutAPageHaveAllLayers) {
+  Options options = With(1);
+  options.html.clear();
+  EXPECT_EQ(Made(options, kDocument).layers.size(), 24U);
+  options.layers = {{3, 9}};
+  EXPECT_EQ(Made(options, kDocument).layers.size(), 7U);
 }
 
 TEST(PlanTest, TwoSettingsShareTheRoom) {

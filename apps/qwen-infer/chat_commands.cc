@@ -20,12 +20,14 @@ struct Row {
   std::string_view sentence;
 };
 
-constexpr std::array<Row, 13> kCommands = {{
+constexpr std::array<Row, 14> kCommands = {{
     {CommandName::kHelp, "/help", "", Takes::kNothing, "this list"},
     {CommandName::kStats, "/stats", "", Takes::kNothing, "tokens, their speed, and what top-k attention kept so far"},
     {CommandName::kBudget, "/k", "N", Takes::kMaybe, "keys kept per query and head from now on: a number, or auto"},
     {CommandName::kAttention, "/attention", "SETTINGS", Takes::kMaybe,
      "other settings of top-k attention from now on, such as sinks=4,sparse=on; alone: shows all"},
+    {CommandName::kSet, "/set", "NAME VALUE", Takes::kMaybe,
+     "a flag about answers from now on: /set temp 0.2, /set seed 7; alone: shows all"},
     {CommandName::kRead, "/read", "FILE", Takes::kOne, "put a text file in front of the next message"},
     {CommandName::kRegenerate, "/regen", "", Takes::kNothing, "answer the last message again"},
     {CommandName::kSave, "/save", "FILE", Takes::kOne,

@@ -9,7 +9,7 @@
 
 namespace qwen_infer {
 
-enum class CommandName { kHelp, kStats, kBudget, kAttention, kRead, kRegenerate, kSave, kLoad, kReset, kExit };
+enum class CommandName { kHelp, kStats, kBudget, kAttention, kSet, kRead, kRegenerate, kSave, kLoad, kReset, kExit };
 
 struct Command {
   CommandName name = CommandName::kHelp;

@@ -64,8 +64,8 @@ TEST(ChatCommandsTest, RefusesAMissingNameAndAnArgumentTooMany) {
 }
 
 TEST(ChatCommandsTest, HelpHasALineForEachCommand) {
-  for (const char* name : {"/help", "/stats", "/k N", "/attention SETTINGS", "/read FILE", "/regen", "/save FILE",
-                           "/load FILE", "/reset", "/clear", "/exit", "/quit", "/bye"}) {
+  for (const char* name : {"/help", "/stats", "/k N", "/attention SETTINGS", "/set NAME VALUE", "/read FILE", "/regen",
+                           "/save FILE", "/load FILE", "/reset", "/clear", "/exit", "/quit", "/bye"}) {
     EXPECT_NE(CommandHelp().find("  " + std::string(name) + " "), std::string::npos) << name;
   }
 }

@@ -1,6 +1,7 @@
 #include "chat_flags.h"
 
 #include <limits>
+#include <utility>
 
 #include "arg.h"
 #include "flag_table.h"
@@ -56,25 +57,37 @@ constexpr FlagRow<Flags> kFlags[] = {
        f.generation.max_new_tokens = kNoLimit;
        return v == "-1" || ReadNumber<int64_t>(v, 1, kNoLimit, f.generation.max_new_tokens);
      },
-     "-n", "n_predict"},
+     "-n", "n_predict",
+     [](const Flags& f) {
+       const int64_t n = f.generation.max_new_tokens;
+       return ShowNumber(n == kNoLimit ? -1 : n);
+     }},
     {"temp", "X", "a number from 0 to 100", "0.8", "0: always the likeliest token",
-     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 100.0F, f.generation.sampling.temperature); }, "",
-     "temperature"},
+     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 100.0F, f.generation.sampling.temperature); }, "", "temperature",
+     [](const Flags& f) { return ShowNumber(f.generation.sampling.temperature); }},
     {"top_k", "N", "an integer from 0 to 2147483647", "40", "likeliest tokens to choose from; 0: all",
-     [](Text v, Flags& f) { return ReadNumber(v, 0, std::numeric_limits<int>::max(), f.generation.sampling.top_k); }},
+     [](Text v, Flags& f) { return ReadNumber(v, 0, std::numeric_limits<int>::max(), f.generation.sampling.top_k); },
+     "", "", [](const Flags& f) { return ShowNumber(f.generation.sampling.top_k); }},
     {"top_p", "X", "a number from 0 to 1", "0.95", "likeliest tokens that have this probability together; 1: all",
-     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 1.0F, f.generation.sampling.top_p); }},
+     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 1.0F, f.generation.sampling.top_p); }, "", "",
+     [](const Flags& f) { return ShowNumber(f.generation.sampling.top_p); }},
     {"min_p", "X", "a number from 0 to 1", "0.05", "tokens at least this likely, as a share of the likeliest; 0: all",
-     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 1.0F, f.generation.sampling.min_p); }},
+     [](Text v, Flags& f) { return ReadNumber(v, 0.0F, 1.0F, f.generation.sampling.min_p); }, "", "",
+     [](const Flags& f) { return ShowNumber(f.generation.sampling.min_p); }},
     {"repeat_penalty", "X", "a number from 0.01 to 100", "1", "over the last 64 tokens; 1: none",
-     [](Text v, Flags& f) { return ReadNumber(v, 0.01F, 100.0F, f.generation.sampling.repetition_penalty); }},
+     [](Text v, Flags& f) { return ReadNumber(v, 0.01F, 100.0F, f.generation.sampling.repetition_penalty); }, "", "",
+     [](const Flags& f) { return ShowNumber(f.generation.sampling.repetition_penalty); }},
     {"seed", "N", "an integer from 0 to 4294967295, or -1: another one each time", "-1", "of the sampling",
      [](Text v, Flags& f) {
        f.generation.sampling.seed.reset();
        return v == "-1" ||
               ReadNumber<uint32_t>(v, 0, std::numeric_limits<uint32_t>::max(), f.generation.sampling.seed.emplace());
      },
-     "-s"},
+     "-s", "",
+     [](const Flags& f) {
+       const std::optional<uint32_t>& seed = f.generation.sampling.seed;
+       return seed ? ShowNumber(*seed) : "-1";
+     }},
     {"reverse_prompt", "TEXT", "a text that is not empty", "", "end an answer before this text; may be repeated",
      [](Text v, Flags& f) { return !f.generation.stop.emplace_back(v).empty(); }, "-r"},
     {"reasoning", "WHEN", "on, off or auto", "auto", "for models that can think before they answer",
@@ -114,6 +127,20 @@ topk::Status ParseChatFlags(std::span<const std::string_view> arguments, const c
     return topk::InvalidArgument("--system_prompt and --system_prompt_file say the same thing: leave one out");
   }
   return {};
+}
+
+topk::Status ChangeGeneration(std::string_view name_and_value, GenerateOptions& options) {
+  ChatFlags flags;
+  flags.generation = options;
+  topk::Status status = kTable.Change(name_and_value, flags);
+  if (status.ok()) options = std::move(flags.generation);
+  return status;
+}
+
+std::string ShowGeneration(const GenerateOptions& options) {
+  ChatFlags flags;
+  flags.generation = options;
+  return kTable.Show(flags);
 }
 
 std::string ChatFlagHelp() { return kTable.Help(); }

@@ -34,6 +34,13 @@ struct ChatFlags {
 // what is allowed; `flags` is then undefined. environment: the value of LLAMA_ARG_MODEL or null.
 topk::Status ParseChatFlags(std::span<const std::string_view> arguments, const char* environment, ChatFlags& flags);
 
+// Reads "temp 0.5": a flag that is about answers, which may change during a chat. Refuses others, and values that are
+// not allowed, naming what is; `options` is then unchanged.
+topk::Status ChangeGeneration(std::string_view name_and_value, GenerateOptions& options);
+
+// "temp 0.8" and so on, a line for each of these flags.
+std::string ShowGeneration(const GenerateOptions& options);
+
 // The lines of --help, one flag each with what it allows and its default.
 std::string ChatFlagHelp();
 

@@ -80,6 +80,34 @@ TEST(ChatFlagsTest, NamesTheBadValueAndWhatIsAllowed) {
   EXPECT_EQ(Refusal({"--single-turn=no"}), "--single-turn takes no value");
 }
 
+TEST(ChatFlagsTest, FlagsAboutAnswersMayChangeDuringAChat) {
+  GenerateOptions options = Parsed({}).generation;
+  for (const char* change : {"temp 0.25", "--top-k  3", "top_p 0.5", "min-p 0", "repeat-penalty 1.1", "n 9", "s 7"}) {
+    EXPECT_TRUE(ChangeGeneration(change, options).ok()) << change;
+  }
+  EXPECT_EQ(ShowGeneration(options), "predict 9\ntemp 0.25\ntop_k 3\ntop_p 0.5\nmin_p 0\nrepeat_penalty 1.1\nseed 7\n");
+  EXPECT_TRUE(ChangeGeneration("predict -1", options).ok());
+  EXPECT_TRUE(ChangeGeneration("seed -1", options).ok());
+  const std::string shown = ShowGeneration(options);
+  EXPECT_TRUE(shown.starts_with("predict -1\n") && shown.ends_with("seed -1\n")) << shown;
+}
+
+TEST(ChatFlagsTest, ARefusedChangeChangesNothing) {
+  GenerateOptions options = Parsed({"-n", "5"}).generation;
+  const std::string before = ShowGeneration(options);
+  const auto refusal = [&options](std::string_view change) { return ChangeGeneration(change, options).message(); };
+  EXPECT_EQ(refusal("temp hot"), "--temp: 'hot' is not a number from 0 to 100");
+  EXPECT_EQ(refusal("n 0"),
+            "--predict: '0' is not an integer from 1 to 2147483647, or -1: as many as there is room for");
+  EXPECT_EQ(refusal("top-p"), "top-p needs a value: a number from 0 to 1");
+  for (const char* other : {"ctx_size 4", "colour red", "", "-"}) {
+    EXPECT_NE(refusal(other).find("cannot be set; what can: predict, temp, top_k, top_p, min_p, repeat_penalty, seed"),
+              std::string::npos)
+        << other;
+  }
+  EXPECT_EQ(ShowGeneration(options), before);
+}
+
 TEST(ChatFlagsTest, RefusesWhatExcludesEachOther) {
   EXPECT_EQ(Refusal({"-ctk", "q8_0"}),
             "K in q8_0 and V in f16: chat keeps both in one type: give -ctk and -ctv the same");

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "chat_commands.h"
+#include "chat_flags.h"
 #include "chat_summary.h"
 #include "engine/text_stream.h"
 #include "message_reader.h"
@@ -22,9 +23,17 @@ namespace {
 constexpr std::string_view kMoreRoom =
     "/reset starts a new conversation, -c at the start of the program gives more room";
 
+// What libedit makes of bytes that begin no character: U+FFFD.
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+
 constexpr std::string_view kDropped = "(interrupted before the answer began: the message and its files are dropped)";
 
 bool IsBlank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
+
+std::string NotUtf8(size_t byte) {
+  return "the message is not UTF-8, its byte " + std::to_string(byte) +
+         " begins no character: convert it (iconv -t UTF-8)";
+}
 
 // As a shell would have read it.
 std::string WithHome(const std::string& path) {
@@ -54,8 +63,7 @@ ChatLoop::ChatLoop(Model& model, Conversation& conversation, InterruptFlag& inte
 
 int ChatLoop::Answer(const std::string& message) {
   if (const size_t valid = ValidUtf8(message); valid != message.size()) {
-    PrintError("the message is not UTF-8, its byte " + std::to_string(valid) +
-               " begins no character: convert it (iconv -t UTF-8)");
+    PrintError(NotUtf8(valid));
     return kExitFailure;
   }
   const std::string text = std::exchange(files_, {}) + message;
@@ -111,6 +119,11 @@ int ChatLoop::Run(LineReader& lines, bool single_turn) {
     }
     interrupts_in_a_row = 0;
     if (IsBlank(message.text)) continue;
+    if (const size_t byte = message.text.find(kReplacement); byte != std::string::npos) {
+      PrintError(NotUtf8(byte));
+      if (single_turn) return kExitFailure;
+      continue;
+    }
     if (message.may_be_command && IsCommand(message.text)) {
       if (Obey(message.text) == Next::kEnd) break;
       continue;
@@ -139,6 +152,7 @@ ChatLoop::Next ChatLoop::Obey(const std::string& line) {
         ChangeAttention(command.argument);
         std::cout << model_.attention() << "\n" << std::flush;
         break;
+      case CommandName::kSet: Set(command.argument); break;
       case CommandName::kRead: ReadFile(WithHome(command.argument)); break;
       case CommandName::kRegenerate:
         Print([this](const OnText& on_text) { return conversation_.SayAgain(on_text); });
@@ -176,6 +190,17 @@ void ChatLoop::ChangeAttention(const std::string& settings) {
   if (!settings.empty()) model_.SetAttention(settings);
 }
 
+void ChatLoop::Set(const std::string& name_and_value) {
+  GenerateOptions options = conversation_.generation();
+  if (!name_and_value.empty()) {
+    if (const topk::Status status = ChangeGeneration(name_and_value, options); !status.ok()) {
+      return PrintError(status.message());
+    }
+    conversation_.SetGeneration(options);
+  }
+  std::cout << ShowGeneration(options) << std::flush;
+}
+
 void ChatLoop::Load(const std::string& path) {
   const std::optional<std::string> saved = conversation_.Load(path);
   std::cerr << "loaded " << SizeOf(conversation_) << "\n";
@@ -192,10 +217,10 @@ void ChatLoop::Load(const std::string& path) {
               << "\n";
     return;
   }
-  const std::string settings = SettingsToRestore(*saved, model_.attention());
-  if (settings.empty()) return;
-  model_.SetAttention(settings);
-  std::cerr << "attention goes back to what it was then: " << settings << "\n";
+  const RestoredSettings restored = SettingsToRestore(*saved, model_.attention());
+  if (restored.settings.empty()) return;
+  model_.ReplaceAttention(restored.settings);
+  std::cerr << "attention goes back to what it was then: " << restored.changes << "\n";
 }
 
 void ChatLoop::ReadFile(const std::string& path) {

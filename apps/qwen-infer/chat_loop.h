@@ -40,6 +40,8 @@ class ChatLoop {
   Next Obey(const std::string& line);
   void ShowStatistics() const;
   void ChangeAttention(const std::string& settings);
+  // Changes how answers are generated, or nothing, and shows it.
+  void Set(const std::string& name_and_value);
   // With the attention that the chat had, as far as this process can.
   void Load(const std::string& path);
   void ReadFile(const std::string& path);

@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "perf_hooks.h"
@@ -51,6 +52,10 @@ class Conversation {
   // Another answer to the last message, which takes the place of the last one. Throws std::invalid_argument if there is
   // none.
   GenerationResult SayAgain(const std::function<void(std::string_view)>& on_text);
+
+  // From the next answer on.
+  void SetGeneration(GenerateOptions options) { options_.generation = std::move(options); }
+  const GenerateOptions& generation() const { return options_.generation; }
 
   void Reset();
 

@@ -5,6 +5,7 @@
 #define QWEN_INFER_APPS_FLAG_TABLE_H_
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <span>
@@ -28,7 +29,16 @@ struct FlagRow {
   bool (*read)(std::string_view value, Options& options);
   std::string_view short_name = {};  // "-m"
   std::string_view alias = {};       // another name
+  // The value in `options`, of flags that may change while the program runs; null: it may not.
+  std::string (*show)(const Options& options) = nullptr;
 };
+
+// The shortest text that is read as this number.
+template <typename T>
+std::string ShowNumber(T number) {
+  std::array<char, 32> text = {};
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), number).ptr};
+}
 
 // All of `text` as a number in [low, high].
 template <typename T>
@@ -66,6 +76,13 @@ class FlagTable {
   // given: names of the flags that were in the arguments, if not null.
   topk::Status Parse(std::span<const std::string_view> arguments, Options& options,
                      std::vector<std::string_view>* given = nullptr) const;
+
+  // Reads "NAME VALUE", of a flag that may change while the program runs, its name with or without dashes in front.
+  // Refuses what Parse refuses, and other flags; `options` is then undefined.
+  topk::Status Change(std::string_view name_and_value, Options& options) const;
+
+  // Lines of names and values: the flags that Change takes.
+  std::string Show(const Options& options) const;
 
   // The lines of --help, one flag each with what it allows and its default.
   std::string Help() const;
@@ -146,6 +163,37 @@ topk::Status FlagTable<Options>::Parse(std::span<const std::string_view> argumen
     if (given != nullptr) given->push_back(row->name);
   }
   return {};
+}
+
+template <typename Options>
+topk::Status FlagTable<Options>::Change(std::string_view name_and_value, Options& options) const {
+  constexpr std::string_view kBlanks = " \t";
+  const std::string name(name_and_value.substr(0, name_and_value.find_first_of(kBlanks)));
+  std::string_view value = name_and_value.substr(name.size());
+  value.remove_prefix(std::min(value.find_first_not_of(kBlanks), value.size()));
+
+  const Row* row = nullptr;
+  for (const char* dashes : {"", "-", "--"}) {
+    if (row == nullptr) row = Find(dashes + name);
+  }
+  if (row == nullptr || row->show == nullptr) {
+    std::string known;
+    for (const Row& one : rows_) {
+      if (one.show != nullptr) known.append(known.empty() ? "" : ", ").append(one.name);
+    }
+    return topk::InvalidArgument("'" + name + "' cannot be set; what can: " + known);
+  }
+  if (value.empty()) return topk::InvalidArgument(name + " needs a value: " + std::string(row->allowed));
+  return Apply(*row, value, options);
+}
+
+template <typename Options>
+std::string FlagTable<Options>::Show(const Options& options) const {
+  std::string text;
+  for (const Row& row : rows_) {
+    if (row.show != nullptr) text.append(row.name).append(" ").append(row.show(options)).append("\n");
+  }
+  return text;
 }
 
 template <typename Options>

@@ -15,13 +15,14 @@ namespace {
 struct Run {
   std::mutex mutex;
   std::function<void()> on_reset;
-  llama_context* context = nullptr;  // the main context while it lives
-  bool any_context = false;          // there is or was one
-  bool any_context_starts = false;   // see StartRunWithAnyContext
-  bool has_main = false;             // its timings were reset: later contexts (draft models) do not take its place
-  Timings timings;                   // of the main context when it was freed
-  Timings start;                     // of the main context at RestartTimings; zeros if there was none
-  std::string failed_model;          // path of the last model if it could not be loaded
+  std::function<void(const char*)> on_first_model;  // null once it was called
+  llama_context* context = nullptr;                 // the main context while it lives
+  bool any_context = false;                         // there is or was one
+  bool any_context_starts = false;                  // see StartRunWithAnyContext
+  bool has_main = false;     // its timings were reset: later contexts (draft models) do not take its place
+  Timings timings;           // of the main context when it was freed
+  Timings start;             // of the main context at RestartTimings; zeros if there was none
+  std::string failed_model;  // path of the last model if it could not be loaded
 };
 
 Run& TheRun() {
@@ -45,6 +46,16 @@ Timings AllTimings(const Run& run) {
   if (run.context == nullptr) return run.timings;
   const Timings timings = TimingsOf(run.context);
   return timings.AnyTokens() ? timings : run.timings;
+}
+
+void BeforeModel(const char* path) {
+  Run& run = TheRun();
+  std::function<void(const char*)> callback;
+  {
+    const std::lock_guard lock(run.mutex);
+    callback = std::exchange(run.on_first_model, nullptr);
+  }
+  if (callback) callback(path);
 }
 
 // The empty path: the last one was loaded.
@@ -85,6 +96,12 @@ void ContextFreed(const llama_context* context) {
 }
 
 }  // namespace
+
+void OnFirstModel(std::function<void(const char* path)> callback) {
+  Run& run = TheRun();
+  const std::lock_guard lock(run.mutex);
+  run.on_first_model = std::move(callback);
+}
 
 void OnTimingsReset(std::function<void()> callback) {
   Run& run = TheRun();
@@ -134,6 +151,7 @@ extern "C" {
 llama_model* llama_model_load_from_file(const char* path, llama_model_params params) {
   static auto* const kOriginal =
       qwen_infer::Original<decltype(llama_model_load_from_file)>("llama_model_load_from_file");
+  qwen_infer::BeforeModel(path);
   llama_model* model = kOriginal(path, params);
   qwen_infer::SetFailedModel(model == nullptr ? path : "");
   return model;

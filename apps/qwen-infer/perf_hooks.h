@@ -22,6 +22,10 @@ struct Timings {
   bool AnyTokens() const { return prompt_tokens + generated_tokens > 0; }
 };
 
+// Has `callback` called with the file of the first model, the run's main one, before llama.cpp loads it: by then one
+// that was named on the hub is there. From the thread that does so. Before the run.
+void OnFirstModel(std::function<void(const char* path)> callback);
+
 // Has `callback` called each time that llama.cpp starts its timings anew, from the thread that does so. Before the run.
 void OnTimingsReset(std::function<void()> callback);
 

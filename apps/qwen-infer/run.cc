@@ -69,6 +69,15 @@ std::string ModelPath(const std::vector<std::string>& llama) {
   return path.empty() && environment != nullptr ? environment : path;
 }
 
+// For models that llama.cpp finds itself, as on the hub.
+void RefuseUnlessFits(const char* model_path) {
+  const topk::Status status = CheckFitsModel(CurrentSettings(), model_path);
+  if (status.ok()) return;
+  FlushLog();
+  PrintError(status.message());
+  EndNow(kExitUsage);
+}
+
 // Puts top-k attention in the place of llama.cpp's.
 topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   constexpr const char* kFlashAttentionVariable = "LLAMA_ARG_FLASH_ATTN";
@@ -80,6 +89,7 @@ topk::Status SetUpTopK(const Tool& tool, CommandLine& line) {
   if (!line.settings.options.fallback) line.llama.insert(line.llama.begin(), "--no-warmup");
   NoteUnusedVariable();
   ForgetPluginFile();
+  OnFirstModel(RefuseUnlessFits);
   return RegisterTopK(line.settings);
 }
 

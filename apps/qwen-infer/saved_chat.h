@@ -24,10 +24,15 @@ std::string FormatChat(const SavedChat& chat);
 // kInvalidArgument for a note that is none of these; `chat` is then unchanged.
 topk::Status ParseChat(std::string_view note, SavedChat& chat);
 
-// The items of `saved` that `now` does not have, for Model::SetAttention: both have all settings in their text form.
-// Those of names that `now` has not for all layers are passed over, files to be written among them: who saved a chat is
-// not to decide about these.
-std::string SettingsToRestore(std::string_view saved, std::string_view now);
+struct RestoredSettings {
+  std::string settings = {};  // all, for Model::ReplaceAttention; empty if they are in force already
+  std::string changes = {};   // "k=64,no k@3=9": what they change
+};
+
+// The settings of `saved` in the place of those of `now`: both have all settings in their text form. Those of names
+// that `now` has not for all layers are passed over, files to be written among them: who saved a chat is not to decide
+// about these, and those of `now` stay.
+RestoredSettings SettingsToRestore(std::string_view saved, std::string_view now);
 
 }  // namespace qwen_infer
 

@@ -40,16 +40,28 @@ TEST(SavedChatTest, RefusesOtherNotesAndChangesNothing) {
 
 TEST(SettingsToRestoreTest, AreThoseThatDiffer) {
   constexpr std::string_view kNow = "k=256,sinks=0,window=0,k@3=9";
-  EXPECT_EQ(SettingsToRestore(kNow, kNow), "");
-  EXPECT_EQ(SettingsToRestore("k=64,sinks=0,window=8,k@0-1=99,k@3=9", kNow), "k=64,window=8,k@0-1=99");
+  EXPECT_EQ(SettingsToRestore(kNow, kNow).settings, "");
+  const RestoredSettings restored = SettingsToRestore("k=64,sinks=0,window=8,k@0-1=99,k@3=9", kNow);
+  EXPECT_EQ(restored.settings, "k=64,sinks=0,window=8,k@0-1=99,k@3=9");
+  EXPECT_EQ(restored.changes, "k=64,window=8,k@0-1=99");
+}
+
+TEST(SettingsToRestoreTest, LayersThatHadNoneLoseTheirs) {
+  const RestoredSettings none = SettingsToRestore("k=64,sinks=0", "k=64,sinks=4,k@3=9,sinks@0=1");
+  EXPECT_EQ(none.settings, "k=64,sinks=0");
+  EXPECT_EQ(none.changes, "sinks=0,no k@3=9,no sinks@0=1");
+  const RestoredSettings swapped = SettingsToRestore("k=64,k@0-3=1,k@2=2", "k=64,k@2=2,k@0-3=1");
+  EXPECT_EQ(swapped.settings, "k=64,k@0-3=1,k@2=2");
+  EXPECT_EQ(swapped.changes, "k=64,k@0-3=1,k@2=2");
 }
 
 TEST(SettingsToRestoreTest, LeaveFilesAlone) {
   constexpr std::string_view kNow = "k=256,record_keys=1,record@3=mine.gguf";
   for (const char* saved : {"record@0=/etc/passwd", " record@0=x", "record=x", "profile=x", " profile=x", "rec@0=x", "",
                             "@0=x", "=x", ",", "\trecord@1=x"}) {
-    EXPECT_EQ(SettingsToRestore(saved, kNow), "") << saved;
+    EXPECT_EQ(SettingsToRestore(saved, kNow).settings, "") << saved;
   }
+  EXPECT_EQ(SettingsToRestore("k=1,record@0=x", kNow).settings, "k=1,record_keys=1,record@3=mine.gguf");
 }
 
 }  // namespace

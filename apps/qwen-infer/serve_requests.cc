@@ -28,12 +28,15 @@ struct NumberField {
   bool whole;
   const char* allowed;
   bool or_switch = false;  // true and false are allowed, too
+  bool or_zero = true;     // 0 is allowed if it is in the range
 };
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kMaxTokens = std::numeric_limits<int32_t>::max();  // what llama.cpp counts with
 constexpr double kMaxSeed = std::numeric_limits<uint32_t>::max();
 constexpr const char* kTokenCounts = "whole numbers from 0 to 2147483647, and -1 for as many as fit";
+// llama.cpp answers 0 with one token. In `n_predict`, of its own routes, editors have a prompt read beforehand by it.
+constexpr const char* kAnswerLengths = "whole numbers from 1 to 2147483647, and -1 for as many as fit";
 constexpr const char* kProbabilityCounts = "whole numbers from 0 to 2147483647";
 
 constexpr NumberField kNumberFields[] = {
@@ -41,8 +44,8 @@ constexpr NumberField kNumberFields[] = {
     {"top_p", 0, 1, false, "numbers from 0 to 1 (off)"},
     {"min_p", 0, 1, false, "numbers from 0 (off) to 1"},
     {"top_k", -1, kMaxTokens, true, "whole numbers from 1 to 2147483647, and 0 or -1 for all tokens"},
-    {"max_tokens", -1, kMaxTokens, true, kTokenCounts},
-    {"max_completion_tokens", -1, kMaxTokens, true, kTokenCounts},
+    {"max_tokens", -1, kMaxTokens, true, kAnswerLengths, false, false},
+    {"max_completion_tokens", -1, kMaxTokens, true, kAnswerLengths, false, false},
     {"n_predict", -1, kMaxTokens, true, kTokenCounts},
     {"seed", -1, kMaxSeed, true, "whole numbers from 0 to 4294967295, and -1 for another one each time"},
     {"mirostat", 0, 2, true, "0 (off), 1 and 2"},
@@ -57,7 +60,8 @@ std::optional<Refusal> CheckNumber(const Json& body, const NumberField& field) {
   if (field.or_switch && found->is_boolean()) return std::nullopt;
   if (found->is_number()) {
     const auto value = found->get<double>();
-    if (value >= field.min && value <= field.max && (!field.whole || value == std::trunc(value))) return std::nullopt;
+    const bool in_range = value >= field.min && value <= field.max && (value != 0 || field.or_zero);
+    if (in_range && (!field.whole || value == std::trunc(value))) return std::nullopt;
   }
   return Invalid("\"" + std::string(field.name) + "\" is " + found->dump() + "; allowed are " + field.allowed);
 }

@@ -41,6 +41,8 @@ TEST(ServeRequestsTest, RefusesBadBodiesAndNamesTheValue) {
       {R"({"messages": null})", 400, "list of messages"},
       {R"({"max_tokens": 4294967297})", 400, "4294967297"},
       {R"({"max_tokens": 1.5})", 400, "1.5"},
+      {R"({"max_tokens": 0})", 400, "\"max_tokens\" is 0; allowed are whole numbers from 1 to 2147483647, and -1"},
+      {R"({"max_completion_tokens": 0})", 400, "whole numbers from 1 to"},
       {R"({"n_predict": -2})", 400, "-2"},
       {R"({"max_completion_tokens": true})", 400, "true"},
       {R"({"seed": -5})", 400, "-5"},

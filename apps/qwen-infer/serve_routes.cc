@@ -19,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/chat_roles.h"
 #include "engine/model_check.h"
 #include "page_nonce.h"
 #include "perf_hooks.h"
@@ -29,6 +30,7 @@
 #include "serve_metrics.h"
 #include "serve_page.h"
 #include "serve_requests.h"
+#include "serve_roles.h"
 
 // llama.cpp's; after the standard headers that they forget, and server-models.h before server-cors-proxy.h, which
 // uses its server_http_proxy without including it. A block of its own: includes are sorted within blocks.
@@ -299,6 +301,24 @@ Handler WithCheckedBody(Handler handler, std::vector<std::string> models) {
   };
 }
 
+// A handler of chats that is asked only if the model's template has a place for each role.
+Handler WithCheckedRoles(Handler handler, Handler apply_template) {
+  return [handler = std::move(handler), apply_template = std::move(apply_template)](const server_http_req& request) {
+    for (const RoleProbe& probe : RoleProbes(request.body)) {
+      const server_http_res_ptr answer = apply_template({.params = request.params,
+                                                         .headers = request.headers,
+                                                         .path = request.path,
+                                                         .query_string = request.query_string,
+                                                         .body = probe.body,
+                                                         .files = {},
+                                                         .should_stop = request.should_stop});
+      const bool is_seen = answer->data.find(kRoleMarker) != std::string::npos;
+      if (answer->status == 200 && !is_seen) return ErrorAnswer(PassedOver(probe.role), ERROR_TYPE_INVALID_REQUEST);
+    }
+    return handler(request);
+  };
+}
+
 // A handler that keeps to the policy and turns exceptions into answers.
 Handler Guarded(Handler handler, const Policy& policy) {
   return [handler = std::move(handler), policy](const server_http_req& request) -> server_http_res_ptr {
@@ -343,7 +363,10 @@ void RegisterRoutes(const common_params& params, const server_routes& routes, se
   for (const ModelRoute& route : kModelRoutes) {
     // The fields of a form are strings, whatever they say, and not ours to judge.
     const bool is_form = std::string_view(route.path).ends_with("/transcriptions");
-    const Handler& handler = routes.*route.handler;
+    Handler handler = routes.*route.handler;
+    if (route.handler == &server_routes::post_chat_completions) {
+      handler = WithCheckedRoles(std::move(handler), routes.post_apply_template);
+    }
     add(route.method, route.path,
         route.method == Method::kPost && !is_form ? WithCheckedBody(handler, models) : handler);
   }

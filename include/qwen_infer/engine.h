@@ -91,7 +91,8 @@ class Model {
   std::string Detokenize(std::span<const Token> tokens) const;
 
   bool has_chat_template() const;
-  // Throws std::invalid_argument if the model has no template, or if the template refuses the messages.
+  // Throws std::invalid_argument if the model has no template, or if the template refuses the messages or passes over a
+  // role that it does not know.
   ChatPrompt ApplyChatTemplate(std::span<const ChatMessage> messages, const ChatOptions& options = {}) const;
 
   // Top-k attention of all sessions of this model; the first tells whether it has any, and the others throw
@@ -99,6 +100,7 @@ class Model {
   bool has_top_k_attention() const;
   std::string attention() const;                             // all settings, in the form of ModelOptions
   void SetAttention(std::string_view settings);              // those that are named change: "k=128"
+  void ReplaceAttention(std::string_view settings);          // those that are not named get their defaults
   std::vector<LayerStatistics> AttentionStatistics() const;  // ascending by layer
   LayerStatistics AttentionTotal() const;                    // summed over layers
   std::string AttentionStatisticsJson() const;               // as GET /topk/stats has them

@@ -14,6 +14,8 @@ namespace nb = nanobind;
 NB_MODULE(_topk, module) {
   module.doc() =
       "Exact top-k attention on arrays in memory; the packages top_k_attention and qwen_infer are made of it";
+  // To be raised here and in top_k_attention/source_tree.py whenever what Python sees of this module changes.
+  module.attr("INTERFACE") = 1;
   module.attr("MAX_HEAD_SIZE") = topk::kMaxHeadSize;
   module.attr("MAX_KEYS") = topk::kMaxKeys;
   module.attr("MASS_SAMPLING_PERIOD") = topk::kMassSamplingPeriod;

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qwen_infer.engine import attention_settings
-from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
+from qwen_infer.exit_codes import EXIT_SUCCESS, CommandParser, exit_code_of
 from qwen_infer.inference import Qwen3Inference
 from qwen_infer.output_file import check_output, write_output
 from qwen_infer.user_cache import user_cache
@@ -56,12 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="qwen_infer.py",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser("qwen_infer.py", _DESCRIPTION)
     parser.add_argument("--model", help="GGUF file, folder or name on the hub (default: the model of ./demo.sh)")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--prompt", help="answer this; without --prompt and --file: standard input, or a chat")

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import NoReturn
 
 EXIT_SUCCESS, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class CommandParser(argparse.ArgumentParser):
+    """Says what is wrong with the options in a line: the usage has a screen of them, which would hide it."""
+
+    def __init__(self, program: str, description: str) -> None:
+        super().__init__(
+            prog=program,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command."""
+        self.exit(EXIT_USAGE, f"error: {message}\nSee {self.prog} --help\n")
 
 
 def exit_code_of(command: Callable[[Sequence[str]], int], arguments: Sequence[str] | None) -> int:
@@ -23,7 +41,7 @@ def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> i
     try:
         return command(arguments)
     except SystemExit as end:  # --help, a mistake in the options, a signal
-        return end.code if isinstance(end.code, int) else EXIT_SUCCESS
+        return _code_of(end)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # who read the answer has gone
@@ -34,6 +52,14 @@ def _run(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> i
     except (OSError, RuntimeError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILURE
+
+
+def _code_of(end: SystemExit) -> int:
+    """As Python ends by it: a code that is a text is printed, and means failure."""
+    if end.code is None or isinstance(end.code, int):
+        return end.code or EXIT_SUCCESS
+    print(end.code, file=sys.stderr)
+    return EXIT_FAILURE
 
 
 def _with_output(code: int) -> int:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from top_k_attention.source_tree import make_importable
+from top_k_attention.source_tree import why_no_kernels
 
-if not make_importable("_topk"):
-    raise ImportError("the kernels (_topk) are not there: install the package, pip install .")
+if reason := why_no_kernels():
+    raise ImportError(reason)
 
 from top_k_attention.budget import budget_for
 from top_k_attention.config import TopKAttentionConfig

@@ -1,4 +1,4 @@
-"""The native modules of a build, for packages that are used from a checkout and are not installed."""
+"""The native modules: those of a build, for packages that are used from a checkout and are not installed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
+_INTERFACE = 1  # of python/native/module.cc
 
 
 def make_importable(native_module: str) -> bool:
@@ -19,3 +20,17 @@ def make_importable(native_module: str) -> bool:
         return False
     sys.path.append(str(folder))
     return True
+
+
+def why_no_kernels() -> str | None:
+    """What is to be done before the module `_topk` can be used; None if it can."""
+    if not make_importable("_topk"):
+        return "the kernels (_topk) are not there: install the package, pip install ."
+    import _topk
+
+    if getattr(_topk, "INTERFACE", 0) == _INTERFACE:
+        return None
+    return (
+        f"the kernels ({_topk.__file__}) are of another version than the Python files in {Path(__file__).parent}: "
+        "install the package again, pip install ., or build again, scripts/build.sh dev _topk"
+    )

@@ -3,12 +3,14 @@
 #include <array>
 #include <exception>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/backends.h"
+#include "engine/chat_roles.h"
 #include "engine/log.h"
 #include "engine/model_check.h"
 #include "engine/model_file.h"
@@ -82,6 +84,28 @@ llama_model_ptr LoadWeights(const ModelOptions& options) {
   return model;
 }
 
+common_chat_params Apply(const common_chat_templates* templates, const common_chat_templates_inputs& inputs) {
+  try {
+    return common_chat_templates_apply(templates, inputs);
+  } catch (const std::exception& error) {
+    throw std::invalid_argument(std::string("the model's chat template refuses the messages: ") + error.what());
+  }
+}
+
+void ThrowIfARoleIsPassedOver(const common_chat_templates* templates, const common_chat_templates_inputs& inputs) {
+  std::set<std::string> tried;
+  for (const common_chat_msg& message : inputs.messages) {
+    if (IsUsualRole(message.role) || !tried.insert(message.role).second) continue;
+    common_chat_templates_inputs probe = inputs;
+    for (common_chat_msg& one : probe.messages) {
+      if (one.role == message.role) one.content = kRoleMarker;
+    }
+    if (Apply(templates, probe).prompt.find(kRoleMarker) == std::string::npos) {
+      throw std::invalid_argument(PassedOver(message.role));
+    }
+  }
+}
+
 }  // namespace
 
 // ---- Model::Impl ----
@@ -115,6 +139,12 @@ llama_context_ptr Model::Impl::MakeContext(llama_context_params params, bool ful
     MakeContextWithoutTopK(make);
   }
   return context;
+}
+
+void Model::Impl::TakeSettings(std::string_view text, Settings base) const {
+  ThrowUnless(ParseSettings(text, base));
+  ThrowUnless(CheckFitsModel(base, path));
+  ThrowUnless(TopK().SetSettings(base));
 }
 
 TopKContexts& Model::Impl::TopK() const {
@@ -183,24 +213,18 @@ ChatPrompt Model::ApplyChatTemplate(std::span<const ChatMessage> messages, const
   }
   inputs.add_generation_prompt = options.add_generation_prompt;
   if (options.enable_thinking) inputs.enable_thinking = *options.enable_thinking;
-  try {
-    common_chat_params params = common_chat_templates_apply(impl_->templates.get(), inputs);
-    return {.text = std::move(params.prompt), .stop = std::move(params.additional_stops)};
-  } catch (const std::exception& error) {
-    throw std::invalid_argument(std::string("the model's chat template refuses the messages: ") + error.what());
-  }
+  common_chat_params params = Apply(impl_->templates.get(), inputs);
+  ThrowIfARoleIsPassedOver(impl_->templates.get(), inputs);
+  return {.text = std::move(params.prompt), .stop = std::move(params.additional_stops)};
 }
 
 bool Model::has_top_k_attention() const { return impl_->top_k != nullptr; }
 
 std::string Model::attention() const { return FormatSettings(impl_->TopK().settings()); }
 
-void Model::SetAttention(std::string_view settings) {
-  Settings changed = impl_->TopK().settings();
-  ThrowUnless(ParseSettings(settings, changed));
-  ThrowUnless(CheckFitsModel(changed, impl_->path));
-  ThrowUnless(impl_->TopK().SetSettings(changed));
-}
+void Model::SetAttention(std::string_view settings) { impl_->TakeSettings(settings, impl_->TopK().settings()); }
+
+void Model::ReplaceAttention(std::string_view settings) { impl_->TakeSettings(settings, Settings()); }
 
 std::vector<LayerStatistics> Model::AttentionStatistics() const { return impl_->TopK().GetStatistics(); }
 LayerStatistics Model::AttentionTotal() const { return Total(impl_->TopK().GetStatistics()); }

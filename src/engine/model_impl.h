@@ -9,8 +9,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "ggml/plugin.h"
+#include "ggml/settings.h"
 #include "qwen_infer/engine.h"
 
 namespace qwen_infer {
@@ -27,6 +29,9 @@ class Model::Impl {
 
   // Throws std::invalid_argument if attention is llama.cpp's.
   TopKContexts& TopK() const;
+  // Has attention go by `base` with those that are named in `text` changed. Throws std::invalid_argument, and changes
+  // nothing, if that cannot be.
+  void TakeSettings(std::string_view text, Settings base) const;
 
   std::string path;
   bool flash_attention = true;

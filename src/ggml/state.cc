@@ -56,7 +56,12 @@ std::string State::NoteShape(int layer, const AttentionShape& shape) {
   latest_layer_ = layer;
   if (!has_begun_anew || layers_checked_) return {};
   layers_checked_ = true;
-  return settings_->CheckLayers(shapes_.rbegin()->first + 1).message();
+  // How many layers the model has is not known here: the last ones may be without attention.
+  const NamedLayer named = settings_->LastNamedLayer();
+  const int last = shapes_.rbegin()->first;
+  if (named.layer <= last) return {};
+  return named.setting + " is about layer " + std::to_string(named.layer) + ", and a whole pass came to no attention " +
+         "above layer " + std::to_string(last) + ": name none but those, or leave it out";
 }
 
 std::map<int, AttentionShape> State::shapes() const {

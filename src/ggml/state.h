@@ -45,8 +45,8 @@ class State {
   int64_t MeasuredCrossover(int64_t head_size, int64_t n_query) const;
 
   // What the attention of each layer looks like, as far as any was computed: of a layer's latest. Returns a warning,
-  // once for each time that settings were taken, if a whole pass has shown that they are about a layer which the model
-  // does not have; else nothing.
+  // once for each time that settings were taken, if they are about a layer above all that a whole pass came to; else
+  // nothing.
   std::string NoteShape(int layer, const AttentionShape& shape);
   std::map<int, AttentionShape> shapes() const;
 

@@ -43,7 +43,8 @@ class Terminal:
         os.close(self._terminal)
 
     def type(self, text: str) -> None:
-        os.write(self._terminal, text.encode())
+        """Types a text; bytes that are no UTF-8 are lone surrogates in it, "\\udcff"."""
+        os.write(self._terminal, text.encode(errors="surrogateescape"))
 
     def say(self, line: str) -> None:
         self.type(line + ENTER)

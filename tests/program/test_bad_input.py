@@ -185,6 +185,25 @@ def test_command_with_a_model_is_refused(run: Run, tmp_path: Path, model_path: P
     assert_refused(run, tmp_path, (subcommand, "-m", model_path, *arguments), code, named)
 
 
+@pytest.mark.model
+def test_layers_that_a_model_of_the_hub_lacks_are_refused(run: Run, tmp_path: Path, model_path: Path) -> None:
+    # As the hub's local cache has it.
+    commit = "0" * 40
+    repository = tmp_path / "models--some--model"
+    snapshot = repository / "snapshots" / commit
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    (snapshot / "model-Q4_K_M.gguf").symlink_to(model_path)
+    model = ("-hf", "some/model", "--offline")
+    result = run("complete", *model, "-p", "x", USE, "--top_k_attention_layers=k@99=4", HF_HUB_CACHE=str(tmp_path))
+    assert result.returncode == 2
+    assert result.stderr.endswith(
+        "error: k@99=4 is about layer 99, and the model has 24 layers, 0 to 23: name none but those, or leave it out\n"
+    )
+    assert result.stdout == ""
+
+
 # ---- HTTP ----
 
 COMPLETIONS, CHAT, CONFIG = "/v1/completions", "/v1/chat/completions", "/topk/config"
@@ -223,6 +242,8 @@ REQUESTS: dict[str, tuple[str, bytes, int, tuple[str, ...]]] = {
     ),
     "no_role_in_a_template": (TEMPLATE, b'{"messages": [{}]}', 400, NO_ROLE),
     "no_role_as_anthropic_has_it": ("/v1/messages", b'{"messages": [{}]}', 400, NO_ROLE),
+    "role_unknown": (CHAT, b'{"messages": [{"role": "critic", "content": "x"}]}', 400, ("role 'critic'", "use system")),
+    "max_tokens_0": (COMPLETIONS, b'{"prompt": "x", "max_tokens": 0}', 400, ('"max_tokens" is 0', "from 1 to")),
     "content_a_number": (CHAT, b'{"messages": [{"role": "user", "content": 3}]}', 400, ('"messages[0].content" is 3',)),
     "part_without_text": (
         CHAT,

@@ -80,6 +80,8 @@ def test_mistakes_in_commands_change_nothing(chat: Chat, tmp_path: Path) -> None
             ("/k 0", "error: top-k attention: "),
             ("/k many", "error: top-k attention: "),
             ("/attention colour=red", "colour"),
+            ("/set temp hot", "error: --temp: 'hot' is not a number from 0 to 100"),
+            ("/set", "temp 0\r\ntop_k 40\r\n"),
             ("/stat", "did you mean /stats?"),
             ("/save", "a name is missing: /save FILE"),
             ("/save no/such/folder/chat", "error: cannot save the session: "),
@@ -87,6 +89,7 @@ def test_mistakes_in_commands_change_nothing(chat: Chat, tmp_path: Path) -> None
             ("/read missing", "error: cannot read missing: No such file or directory"),
             ("/read long.txt", "of the context of 2,048 there are 2,048 left, so it was not read"),
             ("/regen", "error: there is no message yet"),
+            ("caf\udce9?", "error: the message is not UTF-8, its byte 3 begins no character"),
         ):
             terminal.wait_for("> ")
             terminal.say(line)
@@ -175,9 +178,11 @@ def test_a_saved_chat_goes_on_in_another_process(chat: Chat, model_path: Path, t
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "precious\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chat.session", "notes.txt"]
     with chat(USE) as terminal:
+        terminal.say("/attention k@3=9")
+        terminal.wait_for("k@3=9")
         terminal.say("/load chat.session")
         terminal.wait_for("loaded 2 messages, ")
-        terminal.wait_for("attention goes back to what it was then: k=77\r\n")
+        terminal.wait_for("attention goes back to what it was then: k=77,no k@3=9\r\n")
         terminal.say("/k")
         terminal.wait_for("k=77\r\n")
         terminal.say("What is my name?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -125,6 +126,8 @@ def only_adapter(folder: Path) -> None:
         (claim_huge_header, r"model\.safetensors is damaged"),
         (with_header(shift_offsets), r"model\.safetensors is damaged"),
         (with_header(enlarge_shape), r"model\.safetensors is damaged"),
+        (configured(hidden_size=96), r"does not fit the tensors \(hidden_size is 96, and model\.embed.*: take both"),
+        (configured(vocab_size=7), r"does not fit the tensors \(vocab_size is 7, and model\.embed.*: take both"),
     ],
 )
 def test_damaged_checkpoint_is_named(change: Change, message: str, checkpoint: Path) -> None:
@@ -156,6 +159,14 @@ def test_checkpoint_that_does_not_fit_together_is_named(change: Change, message:
 def test_what_is_neither_a_path_nor_a_name_is_refused(name: str) -> None:
     with pytest.raises(FileNotFoundError, match=r"there is no file or folder .*: give a GGUF file"):
         resolve_model(name)
+
+
+@pytest.mark.parametrize("name", ["null", "pipe"])
+def test_what_is_no_regular_file_is_refused(name: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # nobody writes to it: who opened it would wait
+    path = {"null": Path(os.devnull), "pipe": tmp_path / "pipe"}[name]
+    with pytest.raises(OSError, match=rf"{path} is no model, it is neither a regular file nor a folder: give a GGUF"):
+        resolve_model(path)
 
 
 def test_single_file_of_weights_is_refused(checkpoint: Path) -> None:
@@ -249,7 +260,7 @@ def test_gguf_file_that_is_whole_is_taken_as_it_is(tmp_path: Path) -> None:
         (["/dev/null.gguf"], 1, r"/dev/null\.gguf: there is no such file"),
         (["./missing"], 1, r"there is no file or folder './missing'"),
         ([], 2, "required: MODEL"),
-        (["--to", "x"], 2, "unrecognized arguments: --to"),
+        (["--to", "x"], 2, r"^error: unrecognized arguments: --to\nSee .* --help\n$"),
     ],
 )
 def test_command_names_mistakes(arguments: list[str], code: int, message: str) -> None:

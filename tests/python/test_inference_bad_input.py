@@ -133,6 +133,8 @@ def test_other_bad_calls_are_named(full: Qwen3Inference, model_path: Path) -> No
             full.chat(messages)
     with pytest.raises(ValueError, match="the message is empty"):
         full.chat("")
+    with pytest.raises(ValueError, match="template passes over messages of the role 'critic': use system, user"):
+        full.chat([{"role": "user", "content": CAPITAL}, {"role": "critic", "content": "Be brief."}])
     with pytest.raises(RuntimeError, match="needs use_top_k_attention=True"):
         full.get_top_k_attention_stats()
     with pytest.raises(ValueError, match="perplexity needs 2"):

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from conftest import BUILD, REPOSITORY
 
+from top_k_attention.source_tree import why_no_kernels
+
 x = np.zeros((2, 4, 6, 8), np.float32)
 
 
@@ -124,3 +126,12 @@ def test_more_threads_than_any_machine_has_are_not_asked_for() -> None:
 
 def test_a_library_that_is_not_loaded_shares_no_threads() -> None:
     assert not _topk.share_openmp_of("/nowhere/libtorch_cpu.so")
+
+
+def test_kernels_of_another_version_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert why_no_kernels() is None
+    monkeypatch.delattr(_topk, "INTERFACE")
+    reason = why_no_kernels()
+    assert reason is not None
+    assert "of another version than the Python files" in reason
+    assert "install the package again, pip install ." in reason

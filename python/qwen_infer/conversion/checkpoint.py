@@ -20,6 +20,7 @@ OTHER_FILES = ("*/*", "consolidated*")
 _CONFIG = "config.json"
 _INDEX = "model.safetensors.index.json"
 _SAVE_AGAIN = "download or save the checkpoint again (save_pretrained writes all of it)"
+_EMBEDDING = "model.embed_tokens.weight"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -78,12 +79,20 @@ class Checkpoint:
         return sum(path.stat().st_size for path in self.files)
 
     def check_weights(self) -> None:
-        """OSError if a file of weights is cut off, or its header is no header or lies about what the file holds."""
-        self._shapes()
+        """OSError if a file of weights is cut off, its header is no header or lies about what the file holds, or the
+        embedding is not what config.json says: the rest shows when the converted file is checked.
+        """
+        shape = self._shapes().get(_EMBEDDING)
+        for name, size in zip(("vocab_size", "hidden_size"), shape or (), strict=False):
+            if self.config.get(name, size) != size:
+                raise OSError(
+                    f"{self.folder}: config.json does not fit the tensors ({name} is {self.config[name]}, and "
+                    f"{_EMBEDDING} has the shape {shape}, vocab_size x hidden_size): take both from the same model"
+                )
 
     def most_bytes(self, precision: Precision) -> int:
         """What the converted checkpoint takes at most."""
-        tensors = sum(precision.most_bytes(shape) for shape in self._shapes())
+        tensors = sum(precision.most_bytes(shape) for shape in self._shapes().values())
         # Some matrices stay in f32 (routers of experts); the tokenizer comes along.
         return tensors + tensors // 50 + sum(path.stat().st_size for path in self.files if path not in self.weights)
 
@@ -93,19 +102,19 @@ class Checkpoint:
         for path in self.files:
             (folder / path.name).symlink_to(path.resolve())
 
-    def _shapes(self) -> list[tuple[int, ...]]:
-        return [shape for path in self.weights for shape in _shapes(path)]
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: shape for path in self.weights for name, shape in _shapes(path).items()}
 
 
-def _shapes(path: Path) -> list[tuple[int, ...]]:
-    """Of the tensors in a file of weights. safetensors checks the whole header."""
+def _shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Of the tensors in a file of weights, by name. safetensors checks the whole header."""
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise not_installed(error) from error
     try:
         with safe_open(path, framework="numpy") as file:
-            return [tuple(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118 - it is no dict
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - it is no dict
     except (SafetensorError, OSError) as error:
         raise OSError(f"{path} is damaged ({error}): {_SAVE_AGAIN}") from error
 

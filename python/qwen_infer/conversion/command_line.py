@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from qwen_infer.conversion.cache import ConversionCache
 from qwen_infer.conversion.disk_space import size_text
 from qwen_infer.conversion.gguf_file import check_gguf
 from qwen_infer.conversion.resolve import resolve_model
-from qwen_infer.exit_codes import EXIT_SUCCESS, exit_code_of
+from qwen_infer.exit_codes import EXIT_SUCCESS, CommandParser, exit_code_of
 
 _DESCRIPTION = """Makes the model file (GGUF) of a checkpoint, once, and prints its path.
 
@@ -29,12 +28,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m qwen_
 
 
 def _run(arguments: Sequence[str], program: str) -> int:
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(program, _DESCRIPTION)
     parser.add_argument("model", metavar="MODEL", nargs="?", help="folder or name on the hub")
     parser.add_argument("--load_in_8bit", action="store_true", help="weights in Q8_0 instead of bf16")
     parser.add_argument("--load_in_4bit", action="store_true", help="weights in Q4_K_M instead of bf16")

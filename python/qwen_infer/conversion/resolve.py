@@ -10,6 +10,8 @@ from qwen_infer.conversion.convert import converted
 from qwen_infer.conversion.hub import checkpoint_of_hub, may_be_hub_name
 from qwen_infer.conversion.precision import Precision
 
+_ACCEPTED = "give a GGUF file, a folder with config.json and safetensors, or a name on the hub such as Qwen/Qwen3-8B"
+
 
 def resolve_model(model: str | os.PathLike[str], *, load_in_8bit: bool = False, load_in_4bit: bool = False) -> Path:
     """A GGUF file is taken as it is; a folder, or a name on the hub, is converted once, to bf16 or as the flags say.
@@ -26,12 +28,11 @@ def resolve_model(model: str | os.PathLike[str], *, load_in_8bit: bool = False, 
     if path.suffix == ".gguf" or path.is_file():
         _refuse_conversion(path, load_in_8bit, load_in_4bit)
         return path
+    if name and path.exists():
+        raise OSError(f"{path} is no model, it is neither a regular file nor a folder: {_ACCEPTED}")
     if may_be_hub_name(name):
         return converted(checkpoint_of_hub(name), precision)
-    raise FileNotFoundError(
-        f"there is no file or folder {name!r}: give a GGUF file, a folder with config.json and safetensors, or a name "
-        "on the hub such as Qwen/Qwen3-8B"
-    )
+    raise FileNotFoundError(f"there is no file or folder {name!r}: {_ACCEPTED}")
 
 
 def _refuse_conversion(path: Path, load_in_8bit: bool, load_in_4bit: bool) -> None:
