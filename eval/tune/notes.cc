@@ -20,7 +20,7 @@ Json WayJson(const eval::Report& report, size_t way) {
   json.update({{"settings", report.run.ways.at(way).settings},
                {"change_percent", EstimateJson(summary.scored.change)},
                {"kl", EstimateJson(summary.scored.kl)},
-               {"kept_share", eval::KeptShare(summary.attention)}});
+               {"kept_share", summary.attention.KeptShare()}});
   return json;
 }
 
