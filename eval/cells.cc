@@ -23,21 +23,8 @@ std::string WithInterval(const Estimate& estimate, double scale, int digits) {
 
 std::string Percent(double share, int digits) { return Fixed(kPercent * share, digits) + " %"; }
 
-std::string WithCommas(int64_t number) {
-  std::string digits = std::to_string(number);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) {
-    digits.insert(static_cast<size_t>(at), ",");
-  }
-  return digits;
-}
-
 std::string Count(int64_t number, const std::string& what) {
   return WithCommas(number) + " " + what + (number == 1 ? "" : "s");
-}
-
-double KeptShare(const topk::Statistics& attention) {
-  if (attention.keys_seen == 0) return 1;
-  return static_cast<double>(attention.keys_kept) / static_cast<double>(attention.keys_seen);
 }
 
 bool IsEveryRowMeasured(const topk::Statistics& attention) {

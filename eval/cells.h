@@ -18,14 +18,8 @@ std::string WithInterval(const Estimate& estimate, double scale, int digits);
 // Of a share: "6.2 %".
 std::string Percent(double share, int digits);
 
-// "1,234".
-std::string WithCommas(int64_t number);
-
 // "1 window", "2 windows".
 std::string Count(int64_t number, const std::string& what);
-
-// The share of the visible keys that are kept; 1 for full attention.
-double KeptShare(const topk::Statistics& attention);
 
 bool IsEveryRowMeasured(const topk::Statistics& attention);
 std::string MeanMass(const topk::Statistics& attention);

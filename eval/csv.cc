@@ -25,7 +25,7 @@ std::string CsvQuoted(const std::string& text) {
 std::string CsvCells(const topk::Statistics& attention) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   const bool any_mass = attention.mass_rows > 0;
-  return CsvNumber(KeptShare(attention)) + "," + CsvNumber(any_mass ? attention.MeanMass() : kNone) + "," +
+  return CsvNumber(attention.KeptShare()) + "," + CsvNumber(any_mass ? attention.MeanMass() : kNone) + "," +
          CsvNumber(any_mass ? attention.mass_min : kNone);
 }
 

@@ -36,7 +36,7 @@ OrderedJson AttentionJson(const topk::Statistics& attention) {
           {"dense_rows", attention.dense_rows},
           {"keys_seen", attention.keys_seen},
           {"keys_kept", attention.keys_kept},
-          {"kept_share", KeptShare(attention)},
+          {"kept_share", attention.KeptShare()},
           {"mass_rows", attention.mass_rows},
           {"mean_mass", any_mass ? OrderedJson(attention.MeanMass()) : OrderedJson(nullptr)},
           {"min_mass", any_mass ? OrderedJson(attention.mass_min) : OrderedJson(nullptr)},

@@ -39,7 +39,7 @@ std::string KeptShareChart(const Report& report) {
   Series settings{.name = "", .is_joined = false, .points = {}};
   double least = 1;
   for (size_t way = kFullAttention + 1; way < report.run.ways.size(); ++way) {
-    const double share = KeptShare(report.summary.ways[way].attention);
+    const double share = report.summary.ways[way].attention.KeptShare();
     least = std::min(least, share);
     const std::string& name = report.run.ways[way].name;
     settings.points.push_back(PointOf(std::log2(share), report.summary.ways[way].scored.change, name, name));

@@ -80,13 +80,6 @@ class Summarizer {
     return InPercent(BootstrapMean(blocks, seed_));
   }
 
-  Estimate KlDifference(size_t way, size_t against, const Positions& positions) const {
-    const std::vector<Block> blocks = BlocksOf(windows_.size(), positions, [&](size_t window, size_t i) {
-      return double{windows_[window][way].kl[i]} - double{windows_[window][against].kl[i]};
-    });
-    return BootstrapMean(blocks, seed_);
-  }
-
   WaySummary SummaryOf(size_t way, const Positions& scored) const {
     WaySummary summary{.scored = QualityOf(way, scored)};
     const auto n_token = static_cast<int64_t>(windows_.front()[way].nll.size()) + 1;
@@ -115,6 +108,14 @@ class Summarizer {
 
 }  // namespace
 
+Estimate KlDifference(std::span<const WindowScores> windows, size_t way, size_t against, const Positions& positions,
+                      uint64_t seed) {
+  const std::vector<Block> blocks = BlocksOf(windows.size(), positions, [&](size_t window, size_t i) {
+    return double{windows[window][way].kl[i]} - double{windows[window][against].kl[i]};
+  });
+  return BootstrapMean(blocks, seed);
+}
+
 Summary Summarize(std::span<const WindowScores> windows, const Positions& scored, uint64_t seed) {
   const Summarizer summarizer(windows, seed);
   const WindowScores& first = windows.front();
@@ -124,7 +125,7 @@ Summary Summarize(std::span<const WindowScores> windows, const Positions& scored
     summary.ways.push_back(summarizer.SummaryOf(way, scored));
     for (size_t against = kFullAttention + 1; against < way; ++against) {
       summary.differences.push_back(
-          {way, against, summarizer.Change(way, against, scored), summarizer.KlDifference(way, against, scored)});
+          {way, against, summarizer.Change(way, against, scored), KlDifference(windows, way, against, scored, seed)});
     }
   }
   return summary;

@@ -49,6 +49,10 @@ struct Summary {
   std::vector<Difference> differences = {};  // each pair of settings, the later against the earlier
 };
 
+// Of the mean divergences of two ways from full attention, the first less the second; paired, over the positions.
+Estimate KlDifference(std::span<const WindowScores> windows, size_t way, size_t against, const Positions& positions,
+                      uint64_t seed);
+
 // Windows of equal length, at least one. `scored`: the positions that count.
 Summary Summarize(std::span<const WindowScores> windows, const Positions& scored, uint64_t seed);
 

@@ -44,7 +44,7 @@ Table QualityTable(const Report& report) {
     const auto unless_full = [way](const std::string& text) { return way == kFullAttention ? kNothing : text; };
     table.rows.push_back({report.run.ways[way].name, Fixed(scored.perplexity, 4), unless_full(Change(scored.change)),
                           unless_full(Nats(scored.kl.mean)), unless_full(Nats(scored.kl_p99)),
-                          unless_full(Percent(scored.agreement.mean, 2)), Percent(KeptShare(attention), 1),
+                          unless_full(Percent(scored.agreement.mean, 2)), Percent(attention.KeptShare(), 1),
                           MeanMass(attention), LeastMass(attention), Bound(attention),
                           Fixed(TokensPerSecond(report, summary), 1)});
   }

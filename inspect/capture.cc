@@ -155,7 +155,7 @@ void Capture::Observe(int layer, const topk::AttentionInput& input, const topk::
   }
   if (std::exchange(of_layer.is_seen, true)) {
     throw std::runtime_error("layer " + std::to_string(layer) +
-                             " has the keys of several layers of this model: inspect cannot tell them apart");
+                             " has the attention of several layers of this model: inspect cannot tell them apart");
   }
   if (of_layer.heads.empty()) {
     of_layer.heads.resize(static_cast<size_t>(input.n_head));

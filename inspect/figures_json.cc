@@ -13,7 +13,7 @@ using Value = nlohmann::ordered_json;
 double Share(double part, double all) { return all > 0 ? part / all : 0; }
 
 void AddFigures(const HeadFigures& figures, Value& out) {
-  out["kept_share"] = figures.KeptShare();
+  out["kept_share"] = figures.sums.KeptShare();
   const bool is_known = figures.sums.mass_rows > 0;
   out["mean_mass"] = is_known ? Value(figures.sums.MeanMass()) : Value();
   out["min_mass"] = is_known ? Value(figures.sums.mass_min) : Value();

@@ -22,10 +22,6 @@ struct HeadFigures {
   // By distance: the sum of the weights of all rows, and how many keys they kept.
   std::array<double, kDistanceBins> weight = {};
   std::array<int64_t, kDistanceBins> kept = {};
-
-  double KeptShare() const {
-    return sums.keys_seen > 0 ? static_cast<double>(sums.keys_kept) / static_cast<double>(sums.keys_seen) : 1.0;
-  }
 };
 
 }  // namespace qwen_infer::inspect

@@ -36,7 +36,7 @@ std::string Table(const Report& report) {
   for (const SettingCapture& setting : report.settings) {
     const HeadFigures total = Total(*setting.capture);
     std::array<char, 64> line = {};
-    std::snprintf(line.data(), line.size(), "  %7.2f %%  %9.4f  %12.4f\n", kPercent * total.KeptShare(),
+    std::snprintf(line.data(), line.size(), "  %7.2f %%  %9.4f  %12.4f\n", kPercent * total.sums.KeptShare(),
                   total.sums.MeanMass(), total.sums.mass_min);
     text += padded(setting.name) + line.data();
   }

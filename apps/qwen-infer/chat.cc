@@ -23,6 +23,7 @@
 #include "line_reader.h"
 #include "report.h"
 #include "run.h"
+#include "shared/fixed.h"
 #include "subcommands.h"
 #include "text_file.h"
 #include "tool_input.h"

@@ -14,6 +14,7 @@
 #include "message_reader.h"
 #include "run.h"
 #include "saved_chat.h"
+#include "shared/fixed.h"
 #include "text_file.h"
 
 namespace qwen_infer {

@@ -10,9 +10,6 @@
 
 namespace qwen_infer {
 
-// "12,345,678".
-std::string WithCommas(int64_t number);
-
 // "k=256" of all settings, which begin with it.
 std::string BudgetIn(std::string_view settings);
 

@@ -5,15 +5,6 @@
 namespace qwen_infer {
 namespace {
 
-TEST(ChatSummaryTest, CommasStandBetweenGroupsOfThreeDigits) {
-  EXPECT_EQ(WithCommas(0), "0");
-  EXPECT_EQ(WithCommas(999), "999");
-  EXPECT_EQ(WithCommas(1000), "1,000");
-  EXPECT_EQ(WithCommas(12345678), "12,345,678");
-  EXPECT_EQ(WithCommas(-100), "-100");
-  EXPECT_EQ(WithCommas(-1000), "-1,000");
-}
-
 TEST(ChatSummaryTest, TheBudgetIsTheFirstOfTheSettings) {
   EXPECT_EQ(BudgetIn("k=256,temperature=1,sinks=0"), "k=256");
   EXPECT_EQ(BudgetIn("k=8"), "k=8");

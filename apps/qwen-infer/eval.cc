@@ -3,7 +3,6 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "flags.h"
 #include "interruptible.h"
 #include "interrupts.h"
+#include "measuring.h"
 #include "report_folder.h"
 #include "run.h"
 #include "subcommands.h"
@@ -60,14 +60,13 @@ void PrintHelp() {
 constexpr std::array<std::string_view, 6> kReportFiles = {"report.json", "report.csv", "report.md",
                                                           "report.html", "kept.svg",   "position.svg"};
 
-topk::Status WriteFiles(const ReportFolder& folder, const eval::Report& report) {
-  const std::array<ReportPart, kReportFiles.size()> parts = {{{kReportFiles[0], Json(report)},
-                                                              {kReportFiles[1], Csv(report)},
-                                                              {kReportFiles[2], Markdown(report)},
-                                                              {kReportFiles[3], Html(report)},
-                                                              {kReportFiles[4], KeptShareChart(report)},
-                                                              {kReportFiles[5], PositionChart(report)}}};
-  return folder.Write(parts);
+std::array<ReportPart, kReportFiles.size()> PartsOf(const eval::Report& report) {
+  return {{{kReportFiles[0], Json(report)},
+           {kReportFiles[1], Csv(report)},
+           {kReportFiles[2], Markdown(report)},
+           {kReportFiles[3], Html(report)},
+           {kReportFiles[4], KeptShareChart(report)},
+           {kReportFiles[5], PositionChart(report)}}};
 }
 
 int Refuse(const topk::Status& status) {
@@ -77,10 +76,7 @@ int Refuse(const topk::Status& status) {
 
 int Evaluate(const eval::Options& options, const eval::Text& text, const InterruptFlag& interrupts) {
   const ReportFolder folder(options.output);
-  const std::shared_ptr<Model> model =
-      Model::Load({.path = options.model, .top_k_attention = "", .on_progress = [&](float /*share*/) {
-                     return !interrupts.IsRaised();
-                   }});
+  const std::shared_ptr<Model> model = LoadToMeasure(options.model, interrupts);
   eval::Corpus corpus;
   topk::Status status = MakeCorpus(*model, text, options, corpus);
   if (!status.ok()) return Refuse(status);
@@ -90,8 +86,7 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
   if (!status.ok()) return Refuse(status);
   const std::string of_all = " of " + std::to_string(corpus.windows.size()) + " windows are ";
   if (!windows.empty()) std::cerr << "going on: " << windows.size() << of_all << "finished\n";
-  const eval::Listener listener = {.say = [](std::string_view what) { std::cerr << what << "\n"; },
-                                   .is_interrupted = [&] { return interrupts.IsRaised(); }};
+  const eval::Listener listener = ListenerOf(interrupts);
   try {
     RunWindows(model, corpus, options, identity, folder.State(), listener, windows);
   } catch (const Cancelled&) {
@@ -100,10 +95,7 @@ int Evaluate(const eval::Options& options, const eval::Text& text, const Interru
     return kExitInterrupted;
   }
   const eval::Report report = ReportOf(*model, options, CommandOf(options), text, corpus, windows);
-  status = WriteFiles(folder, report);
-  std::cout << Markdown(report) << std::flush;
-  if (!status.ok()) throw std::runtime_error(status.message());
-  std::cerr << folder.File("report.html") << "\n";
+  Publish(folder, PartsOf(report), Markdown(report));
   return kExitSuccess;
 }
 

@@ -4,7 +4,6 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "flags.h"
 #include "interruptible.h"
 #include "interrupts.h"
+#include "measuring.h"
 #include "report_folder.h"
 #include "run.h"
 #include "subcommands.h"
@@ -77,14 +77,13 @@ void PrintHelp() {
 constexpr std::array<std::string_view, 6> kReportFiles = {"report.json", "report.csv", "report.md",
                                                           "report.html", "scores.svg", "differences.svg"};
 
-topk::Status WriteFiles(const ReportFolder& folder, const tasks::Report& report) {
-  const std::array<ReportPart, kReportFiles.size()> parts = {{{kReportFiles[0], Json(report)},
-                                                              {kReportFiles[1], Csv(report)},
-                                                              {kReportFiles[2], Markdown(report)},
-                                                              {kReportFiles[3], Html(report)},
-                                                              {kReportFiles[4], ScoreChart(report)},
-                                                              {kReportFiles[5], DifferenceChart(report)}}};
-  return folder.Write(parts);
+std::array<ReportPart, kReportFiles.size()> PartsOf(const tasks::Report& report) {
+  return {{{kReportFiles[0], Json(report)},
+           {kReportFiles[1], Csv(report)},
+           {kReportFiles[2], Markdown(report)},
+           {kReportFiles[3], Html(report)},
+           {kReportFiles[4], ScoreChart(report)},
+           {kReportFiles[5], DifferenceChart(report)}}};
 }
 
 tasks::Report ReportOf(const Model& model, const tasks::Options& options, const tasks::Material& material,
@@ -103,10 +102,7 @@ tasks::Report ReportOf(const Model& model, const tasks::Options& options, const 
 
 int Evaluate(const tasks::Options& options, tasks::Material& material, const InterruptFlag& interrupts) {
   const ReportFolder folder(options.output);
-  const std::shared_ptr<Model> model =
-      Model::Load({.path = options.model, .top_k_attention = "", .on_progress = [&](float /*share*/) {
-                     return !interrupts.IsRaised();
-                   }});
+  const std::shared_ptr<Model> model = LoadToMeasure(options.model, interrupts);
   CountTokens(*model, material);
   topk::Status status = CheckLength(*model, material, options);
   const eval::RunIdentity identity = IdentityOf(*model, material, options, VersionsText());
@@ -121,8 +117,7 @@ int Evaluate(const tasks::Options& options, tasks::Material& material, const Int
            std::to_string(options.tasks.size() * static_cast<size_t>(options.examples)) + " examples are ";
   };
   if (!done.empty()) std::cerr << "going on: " << finished() << "finished\n";
-  const eval::Listener listener = {.say = [](std::string_view what) { std::cerr << what << "\n"; },
-                                   .is_interrupted = [&] { return interrupts.IsRaised(); }};
+  const eval::Listener listener = ListenerOf(interrupts);
   try {
     RunExamples(model, material, options, identity, folder.State(), listener, done);
   } catch (const Cancelled&) {
@@ -131,10 +126,7 @@ int Evaluate(const tasks::Options& options, tasks::Material& material, const Int
     throw;
   }
   const tasks::Report report = ReportOf(*model, options, material, Wanted(options, done));
-  status = WriteFiles(folder, report);
-  std::cout << Markdown(report) << std::flush;
-  if (!status.ok()) throw std::runtime_error(status.message());
-  std::cerr << folder.File("report.html") << "\n";
+  Publish(folder, PartsOf(report), Markdown(report));
   return kExitSuccess;
 }
 

@@ -18,6 +18,7 @@
 #include "inspect/report.h"
 #include "interruptible.h"
 #include "interrupts.h"
+#include "measuring.h"
 #include "page_nonce.h"
 #include "provenance.h"
 #include "reading_progress.h"
@@ -101,10 +102,7 @@ int Refuse(const topk::Status& status) {
 }
 
 int Inspect(const inspect::Options& options, const std::string& text, const InterruptFlag& interrupts) {
-  const std::shared_ptr<Model> model =
-      Model::Load({.path = options.model, .top_k_attention = "", .on_progress = [&](float /*share*/) {
-                     return !interrupts.IsRaised();
-                   }});
+  const std::shared_ptr<Model> model = LoadToMeasure(options.model, interrupts);
   inspect::Report report = {.model = NameOf(options.model),
                             .model_description = model->description(),
                             .prompt_file = NameOf(options.prompt_file),

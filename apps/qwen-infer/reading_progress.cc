@@ -4,7 +4,7 @@
 
 #include <iostream>
 
-#include "chat_summary.h"
+#include "shared/fixed.h"
 
 namespace qwen_infer {
 

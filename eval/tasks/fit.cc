@@ -29,6 +29,41 @@ std::string PlainText(const Example& example) {
 // Source code that runs out before this share of the length is reached does not suffice.
 constexpr int64_t kLeastPercent = 75;
 
+// The prompts of one example.
+class Sizes {
+ public:
+  Sizes(const Task& task, const Material& material, int64_t length, uint64_t seed, const Encoder& encode)
+      : task_(task), material_(material), length_(length), seed_(seed), encode_(encode) {}
+
+  // Of so many pieces.
+  Prompt Make(int64_t size) const {
+    eval::Random random(seed_);
+    Prompt prompt = {.example = task_.make(material_, {.length = length_, .size = size}, random), .tokens = {}};
+    prompt.tokens = encode_(prompt.example);
+    return prompt;
+  }
+
+  // With the longest answer.
+  int64_t TokensOf(const Prompt& prompt) const {
+    return static_cast<int64_t>(prompt.tokens.size()) + task_.answer_tokens;
+  }
+
+  topk::Status MakeShortest(Prompt& out) const {
+    out = Make(1);
+    if (TokensOf(out) <= length_) return {};
+    return topk::InvalidArgument("--length " + std::to_string(length_) + " is too short for " +
+                                 std::string(task_.name) + ": this example of it takes " +
+                                 std::to_string(TokensOf(out)) + " tokens at least, answer included");
+  }
+
+ private:
+  const Task& task_;
+  const Material& material_;
+  int64_t length_;
+  uint64_t seed_;
+  const Encoder& encode_;
+};
+
 }  // namespace
 
 Encoder EncoderOf(const Model& model) {
@@ -39,38 +74,32 @@ Encoder EncoderOf(const Model& model) {
 
 topk::Status Fit(const Task& task, const Material& material, int64_t length, uint64_t seed, const Encoder& encode,
                  Prompt& out) {
-  const auto tokens_of = [&task](const Prompt& prompt) {
-    return static_cast<int64_t>(prompt.tokens.size()) + task.answer_tokens;
-  };
-  const auto make = [&](int64_t size) {
-    eval::Random random(seed);
-    Prompt prompt = {.example = task.make(material, {.length = length, .size = size}, random), .tokens = {}};
-    prompt.tokens = encode(prompt.example);
-    return prompt;
-  };
-  int64_t fits = 1;
-  out = make(fits);
-  if (tokens_of(out) > length) {
-    return topk::InvalidArgument("--length " + std::to_string(length) + " is too short for " + std::string(task.name) +
-                                 ": this example of it takes " + std::to_string(tokens_of(out)) +
-                                 " tokens at least, answer included");
-  }
+  const Sizes sizes(task, material, length, seed, encode);
+  if (topk::Status status = sizes.MakeShortest(out); !status.ok()) return status;
   // A piece has a token at least: there is no need to look beyond `length`. Twice as many until they are too many, then
   // halfway between.
+  int64_t fits = 1;
   for (int64_t exceeds = length + 1; fits + 1 < exceeds;) {
     const int64_t size = std::min(2 * fits, (fits + exceeds) / 2);
-    Prompt prompt = make(size);
-    if (tokens_of(prompt) > length) {
+    Prompt prompt = sizes.Make(size);
+    if (sizes.TokensOf(prompt) > length) {
       exceeds = size;
     } else {
       fits = size;
       out = std::move(prompt);
     }
   }
-  if (!task.needs_functions || tokens_of(out) * 100 >= length * kLeastPercent) return {};
+  if (!task.needs_functions || sizes.TokensOf(out) * 100 >= length * kLeastPercent) return {};
   return topk::InvalidArgument("the code of --source is too little for --length " + std::to_string(length) +
-                               ": all functions that an example can have make " + std::to_string(tokens_of(out)) +
+                               ": all functions that an example can have make " + std::to_string(sizes.TokensOf(out)) +
                                " tokens");
+}
+
+topk::Status CheckFit(const Task& task, const Material& material, int64_t length, uint64_t seed,
+                      const Encoder& encode) {
+  Prompt prompt;
+  if (task.needs_functions) return Fit(task, material, length, seed, encode, prompt);
+  return Sizes(task, material, length, seed, encode).MakeShortest(prompt);
 }
 
 uint64_t SeedOf(uint64_t seed, std::string_view task, int64_t index) {

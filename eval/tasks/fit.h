@@ -30,6 +30,9 @@ struct Prompt {
 topk::Status Fit(const Task& task, const Material& material, int64_t length, uint64_t seed, const Encoder& encode,
                  Prompt& out);
 
+// The status of Fit, without the work of looking for the longest prompt where that cannot fail.
+topk::Status CheckFit(const Task& task, const Material& material, int64_t length, uint64_t seed, const Encoder& encode);
+
 // Of the index-th example of a task in a run.
 uint64_t SeedOf(uint64_t seed, std::string_view task, int64_t index);
 

@@ -81,5 +81,24 @@ TEST(TaskFitTest, TooLittleCodeIsRefusedWithWhatThereIs) {
       << status.message();
 }
 
+TEST(TaskFitTest, ACheckSaysOfEachExampleWhetherItFits) {
+  const Material material = Functions(200);
+  for (const Task& task : Tasks()) {
+    int fit = 0;
+    int do_not = 0;
+    for (int64_t length = 100; length < 1000 && (fit == 0 || do_not == 0); length += 20) {
+      for (int64_t index = 0; index < 4; ++index) {
+        const uint64_t seed = SeedOf(1, task.name, index);
+        Prompt prompt;
+        const topk::Status status = Fit(task, material, length, seed, WordTokens, prompt);
+        EXPECT_EQ(CheckFit(task, material, length, seed, WordTokens).message(), status.message());
+        ++(status.ok() ? fit : do_not);
+      }
+    }
+    EXPECT_GT(fit, 0) << task.name;
+    EXPECT_GT(do_not, 0) << task.name;
+  }
+}
+
 }  // namespace
 }  // namespace qwen_infer::tasks

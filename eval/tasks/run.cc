@@ -41,11 +41,6 @@ const Result* Find(const std::vector<Result>& done, const Task& task, int64_t in
   return found == done.end() ? nullptr : &*found;
 }
 
-topk::Status MakePrompt(const Task& task, int64_t index, const Material& material, const Options& options,
-                        const Encoder& encode, Prompt& out) {
-  return Fit(task, material, options.length, SeedOf(options.seed, task.name, index), encode, out);
-}
-
 // The indices of the examples that are to be read.
 std::vector<int64_t> MissingOf(const Task& task, const Options& options, const std::vector<Result>& done) {
   std::vector<int64_t> missing;
@@ -68,7 +63,8 @@ std::vector<Question> InReadingOrder(const Task& task, const std::vector<int64_t
   std::vector<Question> questions;
   for (const int64_t index : indices) {
     Question& question = questions.emplace_back(Question{.index = index, .prompt = {}});
-    const topk::Status status = MakePrompt(task, index, material, options, encode, question.prompt);
+    const uint64_t seed = SeedOf(options.seed, task.name, index);
+    const topk::Status status = Fit(task, material, options.length, seed, encode, question.prompt);
     if (!status.ok()) throw std::runtime_error(status.message());
   }
   std::sort(questions.begin(), questions.end(), [](const Question& a, const Question& b) {
@@ -140,8 +136,11 @@ topk::Status CheckLength(const Model& model, const Material& material, const Opt
   }
   const Encoder encode = EncoderOf(model);
   for (const Task* task : options.tasks) {
-    Prompt prompt;
-    if (topk::Status status = MakePrompt(*task, 0, material, options, encode, prompt); !status.ok()) return status;
+    for (int64_t index = 0; index < options.examples; ++index) {
+      const uint64_t seed = SeedOf(options.seed, task->name, index);
+      topk::Status status = CheckFit(*task, material, options.length, seed, encode);
+      if (!status.ok()) return status;
+    }
   }
   return {};
 }

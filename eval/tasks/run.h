@@ -27,7 +27,8 @@ void CountTokens(const Model& model, Material& material);
 eval::RunIdentity IdentityOf(const Model& model, const Material& material, const Options& options,
                              const std::string& versions);
 
-// kInvalidArgument if the length is more than the model was trained with, or too short or too long for an example.
+// kInvalidArgument if the length is more than the model was trained with, or too short for an example of the run, or
+// too long for the source code.
 topk::Status CheckLength(const Model& model, const Material& material, const Options& options);
 
 // The examples that the options ask for, in their order, of those in `done`; fewer if they are not there yet.

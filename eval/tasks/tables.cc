@@ -29,7 +29,7 @@ eval::Table ScoreTable(const Report& report) {
   for (const eval::WayName& way : report.run.ways) table.head.push_back(way.name);
   for (const TaskSummary& task : report.tasks) {
     std::vector<std::string>& row = table.rows.emplace_back();
-    row = {task.name, std::to_string(task.examples), eval::WithCommas(std::llround(task.prompt_tokens))};
+    row = {task.name, std::to_string(task.examples), WithCommas(std::llround(task.prompt_tokens))};
     for (const WaySummary& way : task.ways) row.push_back(Fixed(kPercent * way.score, 1));
   }
   return table;
@@ -46,7 +46,7 @@ eval::Table DifferenceTable(const Report& report) {
       std::vector<std::string>& row = table.rows.emplace_back();
       row = {task.name, report.run.ways[comparison.way].name, Fixed(kPercent * way.score, 1)};
       AddComparison(comparison, row);
-      row.push_back(eval::Percent(eval::KeptShare(way.attention), 1));
+      row.push_back(eval::Percent(way.attention.KeptShare(), 1));
       row.push_back(eval::MeanMass(way.attention));
       row.push_back(eval::LeastMass(way.attention));
     }
@@ -72,7 +72,7 @@ eval::Table PairTable(const Report& report) {
 std::vector<std::string> Facts(const Report& report) {
   std::vector<std::string> facts = FactsOf(report.run);
   facts.push_back(eval::Count(report.examples, "example") + " of each task, seed " + std::to_string(report.seed) +
-                  "; prompt and answer have at most " + eval::WithCommas(report.length) + " tokens");
+                  "; prompt and answer have at most " + WithCommas(report.length) + " tokens");
   facts.push_back(report.sentences > 0 ? "needles are hidden in a text of " + eval::Count(report.sentences, "sentence")
                                        : "needles are hidden in noise");
   if (report.functions > 0) facts.push_back("code of " + eval::Count(report.functions, "function"));

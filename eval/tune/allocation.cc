@@ -91,6 +91,8 @@ double MeanOf(const Budgets& budgets) {
   return static_cast<double>(SumOf(budgets)) / static_cast<double>(budgets.size());
 }
 
+int64_t FixedBudget(const Budgets& budgets) { return std::max<int64_t>(1, std::llround(MeanOf(budgets))); }
+
 double ExpectedKl(std::span<const Curve> curves, const Budgets& budgets) {
   double sum = 0;
   for (size_t layer = 0; layer < curves.size(); ++layer) sum += curves[layer].Kl(budgets[layer]);

@@ -20,6 +20,9 @@ using Budgets = std::vector<int64_t>;  // by layer
 
 double MeanOf(const Budgets& budgets);
 
+// The same for all layers that keeps as many keys, at least 1.
+int64_t FixedBudget(const Budgets& budgets);
+
 // Their sum over all layers.
 double ExpectedKl(std::span<const Curve> curves, const Budgets& budgets);
 

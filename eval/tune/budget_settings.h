@@ -9,6 +9,9 @@
 
 namespace qwen_infer::tune {
 
+// More than any window has: the budget of a layer with full attention.
+inline constexpr int64_t kAllKeys = int64_t{1} << 30;
+
 // "k=128,k@0=212,k@4-6=96": plain_k for all layers that nothing else is said of, which are those that have it anyway.
 std::string SettingsOf(const Budgets& budgets, int64_t plain_k);
 

@@ -28,9 +28,11 @@ eval::Setting SettingFor(const std::string& name, const std::string& text) {
   return setting;
 }
 
-std::vector<eval::Setting> Candidates(int64_t fixed_k, const std::string& layers) {
+std::vector<eval::Setting> Candidates(int64_t fixed_k, std::span<const std::string> layers, bool mass_targets) {
   const std::string fixed = "k=" + std::to_string(fixed_k);
-  std::vector<eval::Setting> candidates = {SettingFor(fixed, fixed), SettingFor(layers, layers)};
+  std::vector<eval::Setting> candidates = {SettingFor(fixed, fixed)};
+  for (const std::string& text : layers) candidates.push_back(SettingFor(text, text));
+  if (!mass_targets) return candidates;
   const int64_t least = std::max<int64_t>(1, fixed_k / kLeastShare);
   for (const int64_t times : kMostTimes) {
     for (const char* mass : kMassTargets) {
@@ -72,6 +74,14 @@ const Tried& Best(std::span<const Tried> tried) {
     least = one.kl;
   }
   return *best;
+}
+
+const Tried* Fewest(std::span<const Tried> tried, double kl) {
+  const Tried* fewest = nullptr;
+  for (const Tried& one : tried) {
+    if (one.kl <= kl && (fewest == nullptr || one.keys_per_row < fewest->keys_per_row)) fewest = &one;
+  }
+  return fewest;
 }
 
 }  // namespace qwen_infer::tune

@@ -18,8 +18,8 @@ namespace qwen_infer::tune {
 // As those of eval: no row is left to full attention because that is faster on this machine.
 eval::Setting SettingFor(const std::string& name, const std::string& text);
 
-// The fixed budget first, `layers` (settings with a budget for each layer) second, then mass targets.
-std::vector<eval::Setting> Candidates(int64_t fixed_k, const std::string& layers);
+// The fixed budget first, then `layers` (settings with a budget for each layer), then mass targets if wanted.
+std::vector<eval::Setting> Candidates(int64_t fixed_k, std::span<const std::string> layers, bool mass_targets);
 
 struct Tried {
   std::string settings;
@@ -33,6 +33,10 @@ std::vector<Tried> TriedOf(std::span<const eval::Setting> candidates, std::span<
 // The one but the first that diverges least from full attention, of those that keep no more keys than the first; the
 // second if there is none.
 const Tried& Best(std::span<const Tried> tried);
+
+// The one that keeps the fewest keys, of those that diverge from full attention by no more than `kl`; null if there is
+// none.
+const Tried* Fewest(std::span<const Tried> tried, double kl);
 
 }  // namespace qwen_infer::tune
 

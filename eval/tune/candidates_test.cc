@@ -2,17 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <vector>
+
 namespace qwen_infer::tune {
 namespace {
 
 TEST(TuneCandidatesTest, BeginWithTheFixedBudgetAndThatOfTheLayers) {
-  const std::vector<eval::Setting> candidates = Candidates(128, "k=128,k@0=200");
+  const std::vector<std::string> layers = {"k=128,k@0=200"};
+  const std::vector<eval::Setting> candidates = Candidates(128, layers, /*mass_targets=*/true);
   EXPECT_EQ(candidates[0].settings.ForLayer(0, 4096).k, 128);
   EXPECT_EQ(candidates[1].settings.ForLayer(0, 4096).k, 200);
   ASSERT_GT(candidates.size(), 2U);
   EXPECT_EQ(candidates[2].settings.options.k, 32);
   EXPECT_GT(candidates[2].settings.options.min_mass, 0.5);
   EXPECT_FALSE(candidates[2].settings.options.dense_beyond_max_k);
+  EXPECT_EQ(Candidates(128, layers, /*mass_targets=*/false).size(), 2U);
 }
 
 TEST(TuneCandidatesTest, FiguresAreMeansOverTokensAndRows) {
@@ -31,6 +36,13 @@ TEST(TuneCandidatesTest, TheBestIsTheNearestToFullAttentionThatKeepsNoMore) {
   const std::vector<Tried> tried = {{"fixed", 0.1, 128}, {"layers", 0.3, 127}, {"more", 0.1, 129}, {"best", 0.2, 128}};
   EXPECT_EQ(Best(tried).settings, "best");
   EXPECT_EQ(Best(std::vector<Tried>{{"fixed", 0.1, 128}, {"layers", 0.3, 129}, {"more", 0.1, 130}}).settings, "layers");
+}
+
+TEST(TuneCandidatesTest, TheFewestKeysAreThoseOfWhatDivergesNoMoreThanAllowed) {
+  const std::vector<Tried> tried = {{"fixed", 0.3, 64}, {"much", 0.1, 300}, {"few", 0.2, 100}, {"other", 0.15, 120}};
+  EXPECT_EQ(Fewest(tried, 0.2)->settings, "few");
+  EXPECT_EQ(Fewest(tried, 0.12)->settings, "much");
+  EXPECT_EQ(Fewest(tried, 0.05), nullptr);
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 #include "eval/report.h"
 #include "eval/tune/allocation.h"
-#include "eval/tune/candidates.h"
+#include "eval/tune/choice.h"
 #include "eval/tune/curve.h"
 
 namespace qwen_infer::tune {
@@ -20,6 +20,8 @@ inline constexpr size_t kTunedWay = 2;
 // The members of the profile that readers pass over:
 //   {"aim": "--budget 128", "command", "date", "versions", "processor",
 //    "tried": [{"settings", "kl", "keys_per_row"}, ...]: on the calibration windows; empty without a choice,
+//    "refined": [{"dense_layers", "sinks", "temperature", "settings", "kl", "keys_per_row", "kl_difference": ESTIMATE},
+//    ...]: the same, of the best of them, which comes first, with the difference from its divergence,
 //    "layers": {"expected_kl": {"fixed", "layers"}, "mean_k", "measured": [{"layer", "k", "at": [{"k", "kl", "mass"},
 //    ...]},
 //    ...]}, "held_out": {"text_hash", "windows", "window", "first", "last": positions that count, "full", "fixed",
@@ -28,10 +30,16 @@ inline constexpr size_t kTunedWay = 2;
 //      "tuned_against_fixed": {"change_percent": ESTIMATE, "kl": ESTIMATE}}}
 // where ESTIMATE is as in eval/report.h.
 nlohmann::ordered_json Notes(const std::string& aim, std::span<const Curve> curves, const Budgets& budgets,
-                             std::span<const Tried> tried, const eval::Report& held_out);
+                             const Choice& choice, const eval::Report& held_out);
 
 // A sentence about whether the profile is better than the fixed budget: only if the interval excludes that it is not.
 std::string Verdict(const eval::Report& held_out);
+
+// A sentence about whether perplexity rose by no more than this share, by the same rule.
+std::string VerdictOnIncrease(const eval::Report& held_out, double allowed);
+
+// A line for each kind of refinement: what it did to the divergence by itself. Empty if none was tried.
+std::string RefinementText(const Choice& choice);
 
 }  // namespace qwen_infer::tune
 

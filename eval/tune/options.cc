@@ -23,7 +23,7 @@ bool SetAim(Aim aim, double value, Options& options) {
 
 bool ReadBudget(std::string_view text, Options& options) {
   int64_t budget = 0;
-  return ReadNumber(text, kProbedBudgets.front(), kProbedBudgets.back(), budget) &&
+  return ReadNumber(text, kLeastBudget, kMostBudget, budget) &&
          SetAim(Aim::kBudget, static_cast<double>(budget), options);
 }
 
@@ -46,9 +46,10 @@ constexpr FlagRow<Options> kFlags[] = {
     {"min_mass", "X", "a number above 0, up to 1", "", "aim: the fewest keys with that mean mass in every layer",
      ReadMass},
     {"max_ppl_increase", "X%", "a percentage above 0%, up to 100%", "",
-     "aim: the fewest keys that raise the perplexity by no more, as far as can be foreseen", ReadIncrease},
+     "aim: the fewest keys whose divergence from full attention is no more than makes so much perplexity",
+     ReadIncrease},
     {"layers_only", "", "", "",
-     "of --budget: a budget for each layer, and no mass target, which is nearer to full attention but takes time",
+     "a budget for each layer, and no mass target, which is nearer to full attention but takes time",
      [](auto, Options& o) { return o.layers_only = true; }},
     {"output", "FILE", "a file name", "", "the profile", [](auto v, Options& o) { return ReadPath(v, o.profile); },
      "-o"},
@@ -78,9 +79,9 @@ topk::Status CheckTogether(const Options& options) {
                                  ": give one of --budget 128, --min_mass 0.9 and --max_ppl_increase 0.1%");
   }
   if (options.profile.empty()) return topk::InvalidArgument("--output is missing: name the file for the profile");
-  if (options.probe >= options.window) {
+  if (options.window - options.probe < kLeastSeen) {
     return topk::InvalidArgument("--probe " + std::to_string(options.probe) + " must be less than --window " +
-                                 std::to_string(options.window));
+                                 std::to_string(options.window) + " by " + std::to_string(kLeastSeen) + " or more");
   }
   return {};
 }

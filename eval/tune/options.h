@@ -25,7 +25,7 @@ struct Options : eval::Options {
   double value = 0;  // of the aim
   int64_t calibration_windows = 0;
   int64_t probe = 0;         // tokens at the end of a calibration window that are scored
-  bool layers_only = false;  // of kBudget: no mass targets
+  bool layers_only = false;  // no mass targets
   std::string profile;       // file to write
 };
 

@@ -54,7 +54,7 @@ TEST(TuneOptionsTest, NamesWhatIsWrong) {
   EXPECT_EQ(Refusal({"--min_mass", "0"}), "--min_mass: '0' is not a number above 0, up to 1");
   EXPECT_EQ(Refusal({"--max_ppl_increase", "0.1"}),
             "--max_ppl_increase: '0.1' is not a percentage above 0%, up to 100%");
-  EXPECT_EQ(Refusal({"--budget", "64", "--window", "64"}), "--probe 128 must be less than --window 64");
+  EXPECT_EQ(Refusal({"--budget", "64", "--window", "64"}), "--probe 128 must be less than --window 64 by 18 or more");
   EXPECT_EQ(Refusal({"--budget", "64", "--top_k_attention_k", "9"}),
             "--top_k_attention_k: tune finds the settings itself; leave it out");
   Options options;

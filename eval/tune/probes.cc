@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "eval/tune/budget_settings.h"
 #include "topk/attention.h"
 
 namespace qwen_infer::tune {
@@ -18,8 +19,9 @@ Settings Parsed(const std::string& text) {
   return settings;
 }
 
-// More than any window has keys.
-const char* const kKeepAll = "k=1073741824,crossover=0,mass=off";
+std::string KeepAllText() { return "k=" + std::to_string(kAllKeys) + ",crossover=0,mass=off"; }
+
+constexpr int64_t kFactor = 4;
 
 // With the largest budget a layer loses next to nothing, and yet predictions diverge: where activations are quantised
 // between layers, the least change moves some of them by a step, and as far however small it is. What that makes is no
@@ -27,6 +29,7 @@ const char* const kKeepAll = "k=1073741824,crossover=0,mass=off";
 void SubtractRounding(std::vector<CurvePoint>& points) {
   const double rounding = points.back().kl;
   for (CurvePoint& point : points) point.kl = std::max(0.0, point.kl - rounding);
+  if (points.size() < 3) return;
   const double before = points[points.size() - 3].kl;
   const double last = points[points.size() - 2].kl;
   points.back().kl = before > 0 ? last * std::min(1.0, last / before) : 0;
@@ -34,15 +37,23 @@ void SubtractRounding(std::vector<CurvePoint>& points) {
 
 }  // namespace
 
-Settings KeepAll() { return Parsed(kKeepAll); }
+Settings KeepAll() { return Parsed(KeepAllText()); }
 
-std::vector<eval::Setting> Probes(int64_t n_layer) {
+std::vector<int64_t> ProbedBudgets(int64_t least_seen) {
+  std::vector<int64_t> budgets;
+  const int64_t most = std::min(kMostBudget, least_seen - 1);
+  for (int64_t k = kLeastBudget; k < most; k *= kFactor) budgets.push_back(k);
+  budgets.push_back(most);
+  return budgets;
+}
+
+std::vector<eval::Setting> Probes(int64_t n_layer, std::span<const int64_t> budgets) {
   std::vector<eval::Setting> probes;
   for (int64_t layer = 0; layer < n_layer; ++layer) {
     const std::string at = "@" + std::to_string(layer) + "=";
-    for (const int64_t k : kProbedBudgets) {
+    for (const int64_t k : budgets) {
       const std::string name = "k" + at + std::to_string(k);
-      std::string text = kKeepAll;
+      std::string text = KeepAllText();
       text.append(",").append(name).append(",mass").append(at).append("exact");
       probes.push_back({.name = name, .settings = Parsed(text)});
     }
@@ -50,12 +61,13 @@ std::vector<eval::Setting> Probes(int64_t n_layer) {
   return probes;
 }
 
-std::vector<Curve> CurvesOf(std::span<const eval::WindowScores> windows, int64_t n_layer) {
+std::vector<Curve> CurvesOf(std::span<const eval::WindowScores> windows, int64_t n_layer,
+                            std::span<const int64_t> budgets, int64_t most_seen) {
   std::vector<Curve> curves;
   size_t way = eval::kFullAttention + 1;
   for (int64_t layer = 0; layer < n_layer; ++layer) {
     std::vector<CurvePoint> points;
-    for (const int64_t k : kProbedBudgets) {
+    for (const int64_t k : budgets) {
       double kl = 0;
       size_t tokens = 0;
       topk::Statistics attention;
@@ -69,6 +81,7 @@ std::vector<Curve> CurvesOf(std::span<const eval::WindowScores> windows, int64_t
       ++way;
     }
     SubtractRounding(points);
+    if (points.back().k < kMostBudget) points.push_back({.k = most_seen, .kl = 0, .mass = 1});
     curves.emplace_back(std::move(points));
   }
   return curves;

@@ -95,6 +95,10 @@ struct Statistics {
   // What the mass guarantees: every number of a row's output differs from that of full attention, with the same
   // temperature, by at most this times the largest |v| that the row sees. Of all rows if mass_rows == rows.
   double DeviationBound() const { return 2 * (1 - mass_min); }
+  // Of the visible keys; 1 where there are none.
+  double KeptShare() const {
+    return keys_seen > 0 ? static_cast<double>(keys_kept) / static_cast<double>(keys_seen) : 1.0;
+  }
   // Attention state that dense attention would have kept per row and head, one f32 score a key.
   int64_t OperationsSaved() const { return keys_seen - keys_kept; }
   int64_t BytesSaved() const { return 4 * OperationsSaved(); }

@@ -7,6 +7,7 @@
 #define TOPK_AUTO_BUDGET_H_
 
 #include <cstdint>
+#include <string>
 
 namespace topk {
 
@@ -19,6 +20,9 @@ inline constexpr int64_t kMostAutoBudget = 512;
 // A function of this number alone, so a row keeps the same keys in a prompt, in a batch and by itself. Never falls as
 // n_visible grows, nor does n_visible - AutoBudget(n_visible) from kLeastAutoBudget on. Any thread.
 int64_t AutoBudget(int64_t n_visible);
+
+// A budget as messages name it: "256", or "auto, 363 here," where it is kAutoBudget and a row sees so many keys.
+std::string BudgetInWords(int64_t k, int64_t n_visible);
 
 }  // namespace topk
 

@@ -40,6 +40,31 @@ TEST(LayerOf, FollowsCastsAndConcatenations) {
   EXPECT_EQ(LayerOf(*op), 3);
 }
 
+TEST(LayerOfQueryName, ReadsLlamaCppsNames) {
+  EXPECT_EQ(LayerOfQueryName("Qcur-0"), 0);
+  EXPECT_EQ(LayerOfQueryName("Qcur_pos-24 (view) (permuted)"), 24);
+  EXPECT_EQ(LayerOfQueryName("TOPK#q_pe-12 (view)#0"), 12);
+  for (const char* name : {"", "q", "Qcur", " (view) (permuted)", "Qcur-", "Qcur (view-3)", "blk.3.attn_q.weight",
+                           "node_17", "Qcur-99999999999999999999"}) {
+    EXPECT_EQ(LayerOfQueryName(name), kUnknownLayer) << name;
+  }
+}
+
+TEST(LayerOf, IsThatOfTheQueryWhereItReadsTheCacheOfAnother) {
+  const ggml_context_ptr context = NewContext(false);
+  ggml_tensor* op = NewAttention(context.get(), {});
+  ggml_tensor* q = op->src[0]->view_src;
+  ggml_set_name(q, "Qcur-8");
+  op->src[0] = ggml_permute(context.get(), q, 0, 2, 1, 3);
+  EXPECT_EQ(LayerOf(*op), 8);
+  ggml_tensor* rotation = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, q->ne[0], q->ne[0]);
+  ggml_tensor* rotated =
+      ggml_mul_mat(context.get(), rotation, ggml_reshape_2d(context.get(), q, q->ne[0], q->ne[1] * q->ne[2]));
+  op->src[0] =
+      ggml_permute(context.get(), ggml_reshape_4d(context.get(), rotated, q->ne[0], q->ne[1], q->ne[2], 1), 0, 2, 1, 3);
+  EXPECT_EQ(LayerOf(*op), 8);
+}
+
 TEST(LayerOf, IsUnknownWithoutCache) {
   const ggml_context_ptr context = NewContext(false);
   ggml_tensor* op = NewAttention(context.get(), {});

@@ -87,13 +87,11 @@ Json StatisticsJson(const Settings& settings, std::span<const LayerStatistics> l
 std::string StatisticsSummary(std::span<const LayerStatistics> layers) {
   const LayerStatistics total = Total(layers);
   const topk::Statistics& sums = total.sums;
-  const double share =
-      sums.keys_seen > 0 ? 100.0 * static_cast<double>(sums.keys_kept) / static_cast<double>(sums.keys_seen) : 100.0;
   std::string summary = std::to_string(layers.size()) + " layers, " + std::to_string(total.calls) + " calls, " +
                         std::to_string(sums.rows) + " rows (" + std::to_string(sums.dense_rows) + " dense): kept " +
                         std::to_string(sums.keys_kept) + " of " + std::to_string(sums.keys_seen) + " keys";
   char text[128];
-  std::snprintf(text, sizeof(text), " (%.1f %%), %.3f s", share, sums.seconds);
+  std::snprintf(text, sizeof(text), " (%.1f %%), %.3f s", 100 * sums.KeptShare(), sums.seconds);
   summary += text;
   if (sums.mass_rows > 0) {
     std::snprintf(text, sizeof(text), ", mass of %lld rows: mean %.4f, min %.4f",

@@ -99,11 +99,9 @@ struct TopKAttention::Impl {
 };
 
 Status TopKAttention::Impl::CheckBudget(int64_t n_key) const {
-  const int64_t budget = config.BudgetFor(n_key);
-  if (config.fallback_full_attention || budget <= n_key) return {};
-  const std::string k =
-      config.k == TopKAttentionConfig::kAuto ? "auto, " + std::to_string(budget) + " here," : std::to_string(budget);
-  return {StatusCode::kBudgetCoversAllKeys, "k=" + k + " is more than the " + std::to_string(n_key) +
+  if (config.fallback_full_attention || config.BudgetFor(n_key) <= n_key) return {};
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + BudgetInWords(config.k, n_key) + " is more than the " +
+                                                std::to_string(n_key) +
                                                 " keys, so attention would be full: lower it or set "
                                                 "fallback_full_attention"};
 }

@@ -51,11 +51,8 @@ Status CheckBudget(const Call& call, const Visibility* visibilities) {
     if (visibilities[i].count > call.BudgetOf(visibilities[i])) return {};
     most = std::max(most, visibilities[i].count);
   }
-  const std::string k = call.options.k == kAutoBudget
-                            ? "auto, " + std::to_string(call.options.BudgetFor(most)) + " here,"
-                            : std::to_string(call.options.k);
-  return {StatusCode::kBudgetCoversAllKeys, "k=" + k + " covers all keys: no query sees more than " +
-                                                std::to_string(most) +
+  return {StatusCode::kBudgetCoversAllKeys, "k=" + BudgetInWords(call.options.k, most) +
+                                                " covers all keys: no query sees more than " + std::to_string(most) +
                                                 ", so this would be full attention; lower k or allow the fallback"};
 }
 

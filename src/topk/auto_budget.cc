@@ -26,4 +26,8 @@ int64_t AutoBudget(int64_t n_visible) {
   return std::clamp(budget, kLeastAutoBudget, kMostAutoBudget);
 }
 
+std::string BudgetInWords(int64_t k, int64_t n_visible) {
+  return k == kAutoBudget ? "auto, " + std::to_string(AutoBudget(n_visible)) + " here," : std::to_string(k);
+}
+
 }  // namespace topk

@@ -177,6 +177,11 @@ TEST_F(AutoBudgetTest, WithoutFallbackSomeRowMustSeeMoreThanItsBudget) {
       << status.message();
 }
 
+TEST(BudgetInWordsTest, TellsWhatAutoStandsFor) {
+  EXPECT_EQ(BudgetInWords(256, 4096), "256");
+  EXPECT_EQ(BudgetInWords(kAutoBudget, 4096), "auto, 363 here,");
+}
+
 // A call as a whole and each of its rows.
 TEST_F(AutoBudgetTest, CountsAndScratchFollowTheBudgets) {
   const Shape shape{.n_query = 600, .n_key = 600, .n_head = 1, .n_head_kv = 1, .d_k = 8, .d_v = 4};

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
 from collections.abc import Callable
@@ -40,7 +41,8 @@ def test_a_profile_is_made_used_and_refused_for_another_model(
     assert all(point["mass"] < 1 + 1e-6 for layer in profile["layers"]["measured"] for point in layer["at"])
     # Fewer keys are felt more, in the layers and in the whole.
     kl = {point["k"]: point["kl"] for point in profile["layers"]["measured"][0]["at"]}
-    assert kl[16] > 1e-5 > kl[64]
+    assert kl[16] > 1e-5 > kl[55]
+    assert kl[63] == 0, "nothing is lost with all keys"
     assert profile["held_out"]["fixed"]["kl"]["mean"] > 0
 
     # The layers need not be measured again. Of what keeps no more than the fixed budget the best is taken.
@@ -51,7 +53,22 @@ def test_a_profile_is_made_used_and_refused_for_another_model(
     fixed, *others = chosen["tried"]
     assert fixed["settings"] == "k=20"
     allowed = [way for way in others if way["keys_per_row"] <= fixed["keys_per_row"]]
-    assert chosen["settings"] == min(allowed, key=lambda way: way["kl"])["settings"]
+    base, *refinements = chosen["refined"]
+    assert base["settings"] == min(allowed, key=lambda way: way["kl"])["settings"]
+    assert {(way["dense_layers"], way["sinks"], way["temperature"]) for way in refinements} >= {
+        (0, 0, 0.95),
+        (0, 0, 1.05),
+    }
+    assert chosen["settings"] == base["settings"], "eight tokens show nothing"
+
+    # The other aim takes the fewest keys that are near enough.
+    near = run(*command, "--max_ppl_increase", "20%", "--layers_only", "-o", "r.json")
+    assert near.returncode == 0, near.stderr
+    assert "Perplexity was to rise by no more than 20.00 %: " in near.stdout
+    tried = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["tried"]
+    allowed = [way for way in tried if way["kl"] <= math.log(1.2)]
+    fewest = min(allowed, key=lambda way: way["keys_per_row"])
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["settings"] == fewest["settings"]
 
     # Its settings reach every layer, and a flag wins over them.
     use = ("perplexity", "-m", model_path, "-f", source_file, "-c", 64, "--chunks", 1, "--use_top_k_attention")

@@ -29,7 +29,10 @@ def test_the_table_of_the_readme_is_that_of_the_file(recommend: ModuleType) -> N
     data = json.loads(recommend.DATA.read_text(encoding="utf-8"))
     readme = recommend.README.read_text(encoding="utf-8")
     assert recommend.with_table(readme, data) == readme, "run eval/recommend.py"
-    assert readme.count("\n| ") > len(data["bands"]) > 0
+    table = readme.partition(recommend.BEGIN)[2].partition(recommend.END)[0]
+    head, rule, *rows = table.splitlines()
+    assert (head.count("|"), rule.strip("|-:")) == (rule.count("|"), "")
+    assert [row.split()[1] for row in rows] == [f"{band['first']:,}-{band['last']:,}" for band in data["bands"]] != []
 
 
 def test_every_band_has_a_measurement_and_a_budget_that_meets_the_rule(recommend: ModuleType) -> None:

@@ -64,8 +64,11 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
             "")
       << what;
   OutputTensor expected_plain = expected;
+  std::vector<float> expected_plain_mass = expected_mass;
   if (MayRunDense(options)) {  // no row does where the selection is asked for
-    ASSERT_TRUE(ReferenceAttention(input, options, {expected_plain.view(), nullptr, &expected_statistics}).ok());
+    ASSERT_TRUE(ReferenceAttention(input, options,
+                                   {expected_plain.view(), nullptr, &expected_statistics, expected_plain_mass.data()})
+                    .ok());
   }
   const auto expect_equal = [&](const Executor& executor, const std::string& where) {
     OutputTensor out(input);
@@ -81,8 +84,9 @@ void ExpectEqualsReference(const AttentionInput& input, TopKOptions options, con
 
     OutputTensor plain(input);
     Statistics statistics;
-    ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics}, executor).ok()) << where;
+    ASSERT_TRUE(Attention(input, options, {plain.view(), nullptr, &statistics, mass.data()}, executor).ok()) << where;
     ExpectClose(plain.numbers, expected_plain.numbers, where);
+    ExpectClose(mass, expected_plain_mass, where + " mass without selection");
     EXPECT_EQ(statistics.rows, expected_statistics.rows) << where;
     EXPECT_EQ(statistics.dense_rows, expected_statistics.dense_rows) << where;
     EXPECT_EQ(statistics.keys_seen, expected_statistics.keys_seen) << where;
