@@ -223,7 +223,8 @@ std::string FlagTable<Options>::Command(std::string program, const Options& opti
   for (const Row& row : rows_) {
     const auto found = options.text.find(std::string(row.name));
     if (found == options.text.end() || found->second == row.default_value) continue;
-    program.append(" --").append(row.name).append(" ").append(found->second);
+    program.append(" --").append(row.name);
+    if (!row.value_name.empty()) program.append(" ").append(found->second);
   }
   return program;
 }

@@ -125,7 +125,8 @@ std::string VerdictOnIncrease(const eval::Report& held_out, double allowed) {
 }
 
 std::string RefinementText(const Choice& choice) {
-  std::string text;
+  if (choice.refined.empty()) return "";
+  std::string text = "what each refinement alone does to " + choice.refined.front().tried.settings + ":\n";
   for (const TriedRefinement& one : choice.refined) {
     if (&one == choice.refined.data()) continue;
     const std::string name = NameOf(one.refinement);

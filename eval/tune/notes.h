@@ -38,7 +38,7 @@ std::string Verdict(const eval::Report& held_out);
 // A sentence about whether perplexity rose by no more than this share, by the same rule.
 std::string VerdictOnIncrease(const eval::Report& held_out, double allowed);
 
-// A line for each kind of refinement: what it did to the divergence by itself. Empty if none was tried.
+// What each refinement did to the divergence by itself, a line each. Empty if none was tried.
 std::string RefinementText(const Choice& choice);
 
 }  // namespace qwen_infer::tune

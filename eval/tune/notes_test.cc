@@ -76,11 +76,12 @@ TEST(TuneNotesTest, AnIncreaseIsMetOrMissedOnlyIfTheIntervalAllows) {
 TEST(TuneNotesTest, WhatEachRefinementDoesByItselfIsTold) {
   Choice choice;
   EXPECT_EQ(RefinementText(choice), "");
-  choice.refined = {{{}, {"", 0.5, 128}},
+  choice.refined = {{{}, {"k=128", 0.5, 128}},
                     {{.sinks = 4}, {"", 0.4, 127.5}, {-0.1, -0.2, 0.1}},
                     {{.sinks = 4, .temperature = 0.95}, {"", 0.3, 127}},
                     {{.temperature = 0.95}, {"", 0.5, 128}}};
   EXPECT_EQ(RefinementText(choice),
+            "what each refinement alone does to k=128:\n"
             "  4 sinks: divergence -0.10000 (-0.20000 to +0.10000) nats with 127.5 keys a row, 128.0 without it\n"
             "  temperature 0.95: divergence +0.00000 (+0.00000 to +0.00000) nats with 128.0 keys a row, 128.0 without "
             "it\n");

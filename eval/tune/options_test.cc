@@ -41,8 +41,8 @@ TEST(TuneOptionsTest, ReadsEachAim) {
 
 TEST(TuneOptionsTest, CommandMeasuresTheSame) {
   EXPECT_EQ(CommandOf(Parsed({"-m", "/home/me/a.gguf", "-f", "t", "-o", "/home/me/p.json", "--budget", "64", "--work",
-                              "w", "--windows", "2"})),
-            "qwen-infer tune --model a.gguf --budget 64 --windows 2 --file t --output p.json");
+                              "w", "--layers_only", "--windows", "2"})),
+            "qwen-infer tune --model a.gguf --budget 64 --layers_only --windows 2 --file t --output p.json");
 }
 
 TEST(TuneOptionsTest, NamesWhatIsWrong) {

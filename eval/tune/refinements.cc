@@ -23,7 +23,8 @@ std::vector<size_t> LayersByLoss(const Base& base) {
   std::vector<size_t> layers(base.curves.size());
   std::iota(layers.begin(), layers.end(), size_t{0});
   const auto loss = [&](size_t layer) { return base.curves[layer].Kl(base.budgets[layer]); };
-  std::stable_sort(layers.begin(), layers.end(), [&](size_t a, size_t b) { return loss(a) > loss(b); });
+  std::sort(layers.begin(), layers.end(),
+            [&](size_t a, size_t b) { return loss(a) != loss(b) ? loss(a) > loss(b) : a < b; });
   return layers;
 }
 

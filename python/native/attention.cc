@@ -38,6 +38,9 @@ topk::TopKOptions OptionsOf(const nb::dict& keywords) {
   return options;
 }
 
+template <typename T>
+using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
 struct Shape {
   int64_t batch, head, token, d;
 
@@ -125,13 +128,19 @@ topk::Executor ExecutorOf(int n_threads) {
 }
 
 nb::tuple Attention(const InputArray& q, const InputArray& k, const InputArray& v, const OutputArray& out,
-                    const std::optional<InputArray>& mask, bool causal, float scale, const std::string& activation,
-                    float dropout_p, uint64_t seed, float softcap, const nb::dict& options, int n_threads, bool select,
-                    std::optional<int64_t> selection_size, bool weights_after_dropout) {
+                    const std::optional<InputArray>& mask, const std::optional<Values<float>>& sink_logits, bool causal,
+                    float scale, const std::string& activation, float dropout_p, uint64_t seed, float softcap,
+                    const nb::dict& options, int n_threads, bool select, std::optional<int64_t> selection_size,
+                    bool weights_after_dropout) {
   topk::AttentionInput input = InputOf(q, k, v, {scale, activation, dropout_p, seed, softcap});
   if (mask) CheckMask(*mask, input);
   input.mask = MaskViewOf(mask);
   input.causal = causal;
+  if (sink_logits) {
+    Require(static_cast<int64_t>(sink_logits->shape(0)) == input.n_head,
+            "sink_logits must have a number for each head");
+    input.sink_logits = sink_logits->data();
+  }
   CheckLike("out", Shape(out), Shape(q), input.d_v);
   const topk::TopKOptions parsed = OptionsOf(options);
   const topk::Executor executor = ExecutorOf(n_threads);
@@ -156,9 +165,6 @@ nb::tuple Attention(const InputArray& q, const InputArray& k, const InputArray& 
                         PaddedArrayOf(std::move(selection.keys), selection_size),
                         PaddedArrayOf(std::move(selection.weights), selection_size));
 }
-
-template <typename T>
-using Values = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // Entries past the last row's are padding, see PaddedArrayOf.
 topk::SelectionView SelectionOf(const Values<int64_t>& row_offsets, const Values<int32_t>& keys,
@@ -199,11 +205,12 @@ void AttentionBackward(const InputArray& q, const InputArray& k, const InputArra
 void BindAttention(nb::module_& module) {
   module.def(
       "attention", &Attention, nb::arg("q"), nb::arg("k"), nb::arg("v"), nb::arg("out"), nb::arg("mask") = nb::none(),
-      nb::kw_only(), nb::arg("causal") = false, nb::arg("scale") = 1.0F, nb::arg("activation") = "softmax",
-      nb::arg("dropout_p") = 0.0F, nb::arg("seed") = 0, nb::arg("softcap") = 0.0F, nb::arg("options") = nb::dict(),
-      nb::arg("n_threads") = 0, nb::arg("select") = false, nb::arg("selection_size") = nb::none(),
-      nb::arg("weights_after_dropout") = false,
-      "Top-k attention into out; all arrays are [batch, head, token, d]. Returns (statistics, row_offsets, keys, "
+      nb::arg("sink_logits") = nb::none(), nb::kw_only(), nb::arg("causal") = false, nb::arg("scale") = 1.0F,
+      nb::arg("activation") = "softmax", nb::arg("dropout_p") = 0.0F, nb::arg("seed") = 0, nb::arg("softcap") = 0.0F,
+      nb::arg("options") = nb::dict(), nb::arg("n_threads") = 0, nb::arg("select") = false,
+      nb::arg("selection_size") = nb::none(), nb::arg("weights_after_dropout") = false,
+      "Top-k attention into out; all arrays but sink_logits, [head], are [batch, head, token, d]. Returns (statistics, "
+      "row_offsets, keys, "
       "weights): topk::Statistics' sums followed by bytes of scratch, and the selection as CSR rows in the order "
       "[batch, query, head] (None unless select), padded to selection_size entries.");
   module.def("attention_backward", &AttentionBackward, nb::arg("q"), nb::arg("k"), nb::arg("v"), nb::arg("d_out"),

@@ -2,9 +2,12 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "arrays.h"
 #include "attention.h"
 #include "openmp_pool.h"
 #include "topk/attention.h"
@@ -25,6 +28,14 @@ NB_MODULE(_topk, module) {
   module.attr("MOST_AUTO_BUDGET") = topk::kMostAutoBudget;
   module.def("auto_budget", topk::AutoBudget, nb::arg("n_visible"),
              "Keys that a row with this many visible ones keeps where k is AUTO_BUDGET.");
+  module.def(
+      "auto_budgets",
+      [](int64_t n_key) {
+        std::vector<int64_t> budgets;
+        for (int64_t n_visible = 0; n_visible <= n_key; ++n_visible) budgets.push_back(topk::AutoBudget(n_visible));
+        return qwen_infer::python::ArrayOf(std::move(budgets));
+      },
+      nb::arg("n_key"), "The same for rows that see 0 to n_key keys, as an array.");
   module.def(
       "simd_targets",
       [] {

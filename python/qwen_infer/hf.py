@@ -107,7 +107,7 @@ def register(
 def stats(model: nn.Module) -> dict[str, dict[str, Any]]:
     """What each attention module of the model kept since the last reset, by its name in the model.
 
-    The numbers are those of `top_k_attention.TopKAttention.get_memory_stats`. A sink logit counts as a key.
+    The numbers are those of `top_k_attention.TopKAttention.get_memory_stats`. A sink logit is no key.
     """
     found = ((name, getattr(module, _STATISTICS, None)) for name, module in model.named_modules())
     return {name: statistics.report() for name, statistics in found if statistics is not None}
@@ -175,22 +175,6 @@ def _added_to_scores(mask: Tensor, q: Tensor, n_key: int) -> Tensor:
     return as_four_dimensions("attention_mask", additive(mask, q.dtype), tuple(q.shape[:2]), q.shape[2], n_key)
 
 
-def _with_sink(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, logits: Tensor, factor: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """One more key, the first, whose score is the head's logit and whose value is 0: exp(logit) in the denominator.
-
-    One more number in each row of q and k makes the score. q is f32 then, so that the logit is not rounded.
-    """
-    wide = torch.promote_types(q.dtype, torch.float32)
-    column = (logits.to(q.device, wide) / factor).view(1, -1, 1, 1).expand(*q.shape[:3], 1)
-    q = torch.cat([q.to(wide), column], -1)
-    k = nn.functional.pad(k, (0, 1, 1, 0))
-    k[:, :, 0, -1] = 1
-    v = nn.functional.pad(v, (0, 0, 1, 0))
-    return q, k, v, None if mask is None else nn.functional.pad(mask, (1, 0))
-
-
 def _attention(
     settings: Settings,
     module: nn.Module,
@@ -235,27 +219,21 @@ def _attention(
         key, value, mask = upper_left(n_query, key, value, mask)
 
     factor = (1 / math.sqrt(query.shape[-1]) if scaling is None else float(scaling)) / settings.temperature
-    sinks, dtype = settings.sinks, query.dtype
-    if s_aux is not None:
-        if softcap is not None:
-            raise ValueError(f"softcap={softcap} and s_aux (sink logits) do not work together")
-        query, key, value, mask = _with_sink(query, key, value, mask, s_aux, factor)
-        sinks += 1
     options = AttentionOptions(
         top_k=as_number(settings.k),
         scale=factor,
         causal=is_causal,
-        sinks=sinks,
+        sinks=settings.sinks,
         window=settings.window,
         min_mass=float(settings.min_mass),
         mass=settings.mass,
         dropout_p=float(dropout),
         softcap=0.0 if softcap is None else float(softcap),
     )
-    attended = attend(query, key, value, mask, options, select=False)
+    attended = attend(query, key, value, mask, options, select=False, sink_logits=s_aux)
     statistics = getattr(module, _STATISTICS, None)
     if statistics is None:
         statistics = Statistics()
         setattr(module, _STATISTICS, statistics)
     statistics.add(attended.statistics)
-    return attended.out.to(dtype).transpose(1, 2).contiguous(), None
+    return attended.out.transpose(1, 2).contiguous(), None

@@ -14,7 +14,7 @@ import _topk
 import torch
 from torch import Tensor
 
-from top_k_attention.budget import AUTO, budget_for
+from top_k_attention.budget import AUTO
 from top_k_attention.dropout import dropout_factors
 from top_k_attention.options import AttentionOptions
 
@@ -71,16 +71,14 @@ def _visible(mask: Tensor | None, causal: bool, chunk: Chunk, queries: int, keys
 
 
 @functools.lru_cache(maxsize=8)
-def _auto_budgets(keys: int) -> Tensor:
-    """By the number of keys that a row sees."""
-    return torch.tensor([budget_for(visible) for visible in range(keys + 1)])
+def _auto_budgets(keys: int, device: torch.device) -> Tensor:
+    """By the number of keys that a row sees, of so many."""
+    return torch.from_dlpack(_topk.auto_budgets(keys)).to(device)
 
 
-def _budgets(visible: Tensor, options: AttentionOptions) -> Tensor | int:
-    """Of rows that see so many keys each."""
-    if options.top_k != AUTO:
-        return options.top_k
-    return _auto_budgets(int(visible.max())).to(visible.device)[visible]
+def _budgets(visible: Tensor, keys: int, options: AttentionOptions) -> Tensor | int:
+    """Of rows that see so many of the keys each."""
+    return options.top_k if options.top_k != AUTO else _auto_budgets(keys, visible.device)[visible]
 
 
 def _select(scores: Tensor, visible: Tensor, options: AttentionOptions, log_sum_all: Tensor | None) -> Tensor:
@@ -94,7 +92,7 @@ def _select(scores: Tensor, visible: Tensor, options: AttentionOptions, log_sum_
     rank = torch.nan_to_num(scores, nan=lowest, posinf=torch.inf, neginf=lowest).masked_fill(~competing, -torch.inf)
     best = rank.topk(min(options.largest_budget, rank.shape[-1]), dim=-1).values
     n_competing = competing.sum(-1, keepdim=True)
-    budget = n_competing.clamp(max=_budgets(count, options)).expand(*rank.shape[:-1], 1)
+    budget = n_competing.clamp(max=_budgets(count, rank.shape[-1], options)).expand(*rank.shape[:-1], 1)
     if log_sum_all is not None:
         share = (scores - log_sum_all).exp()
         kept = share.masked_fill(~forced, 0).sum(-1, keepdim=True)
@@ -109,11 +107,14 @@ def _select(scores: Tensor, visible: Tensor, options: AttentionOptions, log_sum_
     return above | (equal & (equal.cumsum(-1) <= left)) | forced
 
 
-def _weigh(scores: Tensor, selected: Tensor, activation: str) -> Tensor:
-    """Weights of the selection, 0 elsewhere; a row without keys gives zeros."""
+def _weigh(scores: Tensor, selected: Tensor, activation: str, sink_logits: Tensor | None) -> Tensor:
+    """Weights of the selection, 0 elsewhere; a row without keys gives zeros. sink_logits: in the denominator only."""
     if activation == "relu":
         return scores.clamp(min=0).masked_fill(~selected, 0)
     kept = scores.masked_fill(~selected, -torch.inf)
+    if sink_logits is not None:
+        column = sink_logits.to(kept).view(1, -1, 1, 1).expand(*kept.shape[:3], 1)
+        return torch.cat([kept, column], -1).softmax(-1)[..., :-1]
     return kept.softmax(-1).masked_fill(~selected, 0)
 
 
@@ -160,6 +161,7 @@ def forward(
     k: Tensor,
     v: Tensor,
     mask: Tensor | None,
+    sink_logits: Tensor | None,
     seed: int,
     options: AttentionOptions,
     select: bool,
@@ -188,7 +190,7 @@ def forward(
         if options.min_mass > 0:
             log_sum_all = scores.masked_fill(~visible, -torch.inf).logsumexp(-1, keepdim=True)
         selected = _select(scores, visible, options, log_sum_all)
-        weights = _weigh(scores, selected, options.activation)
+        weights = _weigh(scores, selected, options.activation, sink_logits)
         counted = _count(scores, visible, selected, options, log_sum_all).cpu()
         least = torch.minimum(totals[MASS_MIN], counted[MASS_MIN])
         totals[:SCRATCH] += counted

@@ -28,7 +28,7 @@ _OPTIONS = (
     "float dropout_p, float softcap"
 )
 _FORWARD = (
-    f"(Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? seed, {_OPTIONS}, bool select) -> "
+    f"(Tensor q, Tensor k, Tensor v, Tensor? mask, Tensor? sink_logits, Tensor? seed, {_OPTIONS}, bool select) -> "
     "(Tensor out, Tensor row_offsets, Tensor keys, Tensor weights, Tensor statistics)"
 )
 _BACKWARD = (
@@ -86,6 +86,7 @@ def forward(
     k: Tensor,
     v: Tensor,
     mask: Tensor | None,
+    sink_logits: Tensor | None,
     seed: Tensor | None,
     *arguments: Any,  # noqa: ANN401
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -95,7 +96,7 @@ def forward(
         return _without_rows(q, v, select)
     if not uses_kernel(q, v):
         out = _by_token(q, v.shape[3], q.dtype)
-        return out, *chunked.forward(q, k, v, mask, _seed(seed), options, select, out)
+        return out, *chunked.forward(q, k, v, mask, sink_logits, _seed(seed), options, select, out)
     out = _by_token(q, v.shape[3], torch.float32)
     size = options.selection_size(q.shape[0] * q.shape[1] * q.shape[2], k.shape[2]) if select else None
     statistics, *selection = _topk.attention(
@@ -104,6 +105,7 @@ def forward(
         _rows(v),
         out,
         None if mask is None else _rows(mask.detach().expand(-1, -1, q.shape[2], k.shape[2])),
+        None if sink_logits is None else sink_logits.detach().float().contiguous(),
         causal=options.causal,
         options=options.for_kernel(),
         select=select,
@@ -136,6 +138,7 @@ def _(
     k: Tensor,
     v: Tensor,
     mask: Tensor | None,
+    sink_logits: Tensor | None,
     seed: Tensor | None,
     *arguments: Any,  # noqa: ANN401
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
@@ -211,13 +214,14 @@ def _(
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:  # noqa: ANN401 - torch's context
-    q, k, v, mask, seed, *arguments, select = inputs
+    q, k, v, mask, sink_logits, seed, *arguments, select = inputs
     if not select:  # called without gradients
         return
-    _, offsets, keys, weights, _ = output
+    out, offsets, keys, weights, _ = output
     ctx.set_materialize_grads(False)
     ctx.mark_non_differentiable(offsets, keys, output[4])
-    ctx.save_for_backward(q, k, v, offsets, keys, weights, seed)
+    ctx.save_for_backward(q, k, v, offsets, keys, weights, seed, out if ctx.needs_input_grad[4] else None)
+    ctx.sink_type = None if sink_logits is None else sink_logits.dtype
     ctx.arguments = arguments
     ctx.mask = None if mask is None else (mask.shape, mask.dtype)
     ctx.options = AttentionOptions(*arguments)
@@ -225,7 +229,7 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 def _gradients(ctx: Any, *output_gradients: Tensor | None) -> tuple[Tensor | None, ...]:  # noqa: ANN401
     grad_out, _, _, grad_weights, _ = output_gradients
-    q, k, v, offsets, keys, weights, seed = ctx.saved_tensors
+    q, k, v, offsets, keys, weights, seed, out = ctx.saved_tensors
     if grad_out is None:
         grad_out = q.new_zeros(*q.shape[:3], v.shape[3])
     want_scores = ctx.mask is not None and ctx.needs_input_grad[3]
@@ -235,8 +239,11 @@ def _gradients(ctx: Any, *output_gradients: Tensor | None) -> tuple[Tensor | Non
     grad_mask = None
     if want_scores:
         grad_mask = mask_gradient(grad_scores, offsets, keys, tuple(q.shape[:3]), *ctx.mask)
+    grad_sinks = None
+    if ctx.needs_input_grad[4]:
+        grad_sinks = sink_gradient(grad_out, out, grad_weights, weights, offsets).to(ctx.sink_type)
     rest = [None] * (len(dataclasses.fields(AttentionOptions)) + 2)  # seed, options, select
-    return grad_q, grad_k, grad_v, grad_mask, *rest
+    return grad_q, grad_k, grad_v, grad_mask, grad_sinks, *rest
 
 
 forward.register_autograd(_gradients, setup_context=_setup)
@@ -271,3 +278,21 @@ def mask_gradient(
     if gradient.numel() == 0:
         return gradient.view(shape).to(dtype)
     return gradient.index_add(0, index, torch.where(is_used, grad_scores, 0)).view(shape).to(dtype)
+
+
+def sink_gradient(
+    grad_out: Tensor, out: Tensor, grad_weights: Tensor | None, weights: Tensor, offsets: Tensor
+) -> Tensor:
+    """Of the logits of heads that stand in the denominator alone: they take from each weight w its share of the row.
+
+    d w / d logit = -w (1 - sum of the row's w), and with dropout the same for what is left of w.
+    """
+    batch, heads, queries, _ = out.shape
+    row = rows_of_entries(offsets, len(weights))
+    is_used = row < offsets.shape[0] - 1
+    row, weights = torch.where(is_used, row, 0), torch.where(is_used, weights, 0)
+    taken = (grad_out.to(weights.dtype) * out.to(weights.dtype)).sum(-1).transpose(1, 2).flatten()
+    if grad_weights is not None:
+        taken = taken.index_add(0, row, torch.where(is_used, grad_weights.to(weights.dtype), 0) * weights)
+    share = 1 - torch.zeros_like(taken).index_add(0, row, weights)
+    return -(share * taken).view(batch * queries, heads).sum(0)

@@ -106,19 +106,22 @@ def attend(
     options: AttentionOptions,
     *,
     select: bool,
+    sink_logits: Tensor | None = None,
     generator: torch.Generator | None = None,
 ) -> Attended:
     """Attention of checked tensors [batch, head, token, d].
 
-    The mask is added to scores; its shape is [batch or 1, head or 1, query or 1, key or 1].
+    The mask is added to scores; its shape is [batch or 1, head or 1, query or 1, key or 1]. sink_logits: one for each
+    head, in the denominator only.
     """
     seed = None
     if options.dropout_p > 0:
         device = "cpu" if generator is None else generator.device
         seed = torch.randint(0, 2**63 - 1, (), dtype=torch.int64, generator=generator, device=device)
-    wants_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (q, k, v, mask))
+    inputs = (q, k, v, mask, sink_logits)
+    wants_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
     out, offsets, keys, weights, statistics = operators.forward(
-        q, k, v, mask, seed, *options.arguments(), select or wants_gradients
+        *inputs, seed, *options.arguments(), select or wants_gradients
     )
     if select and options.dropout_p > 0:
         rows = operators.rows_of_entries(offsets, len(keys))

@@ -214,10 +214,11 @@ def test_few_keys_are_as_in_a_dense_reference(form: str, softcap: float | None, 
         assert (x - y).abs().max() <= most
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("masked", [False, True])
-def test_sink_logits_are_in_the_denominator_only(masked: bool) -> None:
-    q, k, v = qkv()
-    sinks = torch.randn(4, requires_grad=True)
+def test_sink_logits_are_in_the_denominator_only(masked: bool, dtype: torch.dtype) -> None:
+    q, k, v = (x.detach().to(dtype).requires_grad_() for x in qkv())
+    sinks = torch.randn(4, dtype=dtype, requires_grad=True)
     mask = CAUSAL.expand(1, 1, -1, -1) if masked else None
     reference = dense_attention(q, k, v, 3, visible=CAUSAL)
     scores = (q.double() @ k.double().repeat_interleave(2, 1).transpose(2, 3)) / math.sqrt(8)
@@ -235,6 +236,17 @@ def test_sink_logits_are_in_the_denominator_only(masked: bool) -> None:
     top_q = q.detach().abs().max().item() / math.sqrt(8)
     for x, y, most in zip(got, want, (bound.q, bound.k, bound.v, 2 * bound.k / top_q), strict=True):
         assert (x - y).abs().max() <= most
+
+
+def test_sink_logits_are_no_keys() -> None:
+    q, k, v = (x.detach() for x in qkv(1, 512, batch=1))  # with a key more, auto would keep 129
+    for dtype in (torch.float32, torch.float64):
+        module = torch.nn.Module()
+        function = transformers.AttentionInterface()[hf.register("topk:k=auto,mass=exact")]
+        function(module, *(x.to(dtype) for x in (q, k, v)), None, s_aux=torch.full((4,), 9.0))
+        (counted,) = hf.stats(module).values()
+        assert (counted["keys_seen"], counted["keys_kept"]) == (4 * 512, 4 * 128)
+        assert 0.25 < counted["mean_mass"] < 1  # of the keys', which the logits, far above all scores, have no part in
 
 
 def test_half_types_and_one_query_of_a_cache() -> None:
@@ -333,5 +345,3 @@ def test_weights_are_not_returned_and_paged_caches_refused() -> None:
     assert all(weights is None for weights in model(ids, output_attentions=True).attentions or ())
     with pytest.raises(ValueError, match="paged caches"):
         attention("topk", *qkv(), cache=object())
-    with pytest.raises(ValueError, match="do not work together"):
-        attention("topk", *qkv(), softcap=1.0, s_aux=torch.zeros(4))
