@@ -234,7 +234,9 @@ def test_operator_keeps_torchs_rules(dtype: torch.dtype, select: bool) -> None:
         q, k, v = (x.detach() for x in (q, k, v))
     mask = torch.zeros(1, 1, 1, 33)
     options = (6, 0.25, False, 0, 0, 0.0, "off", "softmax", 0.0, 2.0)
-    torch.library.opcheck(operators.forward, (q, k, v, mask, None, *options, select))
+    sink_logits = torch.linspace(-1, 1, q.shape[1], requires_grad=select)
+    for sinks in (None, sink_logits):
+        torch.library.opcheck(operators.forward, (q, k, v, mask, sinks, None, *options, select))
 
 
 def test_nothing_of_size_n_x_n_is_saved_or_made() -> None:
