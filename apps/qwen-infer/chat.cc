@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -97,6 +98,7 @@ std::string ReadStandardInput(const InterruptFlag& interrupts) {
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return text;
     text.append(bytes.data(), static_cast<size_t>(count));
+    if (text.size() > kMostTextBytes) throw std::runtime_error(TooLong("standard input"));
   }
   throw Cancelled();
 }

@@ -227,12 +227,13 @@ void ChatLoop::Load(const std::string& path) {
 void ChatLoop::ReadFile(const std::string& path) {
   std::string text;
   if (const topk::Status status = ReadTextFile(path, text); !status.ok()) return PrintError(status.message());
+  if (text.empty()) return PrintError(path + " is empty, so there is nothing to read");
   const std::string files = files_ + "--- File: " + path + " ---\n" + text + (text.ends_with('\n') ? "" : "\n");
   const auto n_tokens = static_cast<int64_t>(model_.Tokenize(files).size());
   const int64_t n_free = conversation_.context_length() - conversation_.n_tokens();
   if (n_tokens >= n_free) {
-    const std::string with = files_.empty() ? "" : " and what was read before";
-    return PrintError(path + with + " take " + WithCommas(n_tokens) + " tokens, and of the context of " +
+    const std::string with = files_.empty() ? " takes " : " and what was read before take ";
+    return PrintError(path + with + WithCommas(n_tokens) + " tokens, and of the context of " +
                       WithCommas(conversation_.context_length()) + " there are " + WithCommas(n_free) +
                       " left, so it was not read: " + std::string(kMoreRoom));
   }

@@ -117,7 +117,10 @@ int RunEval(Arguments arguments) {
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
   if (text.skipped > 0) std::cerr << text.skipped << " files are no text in UTF-8 or empty, and were left out\n";
-  return RunInterruptible([&](const InterruptFlag& interrupts) { return Evaluate(options, text, interrupts); });
+  const int exit_code =
+      RunInterruptible([&](const InterruptFlag& interrupts) { return Evaluate(options, text, interrupts); });
+  if (exit_code != kExitSuccess) ReportFolder(options.output).RemoveIfEmpty();
+  return exit_code;
 }
 
 }  // namespace qwen_infer

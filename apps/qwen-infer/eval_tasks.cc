@@ -147,7 +147,10 @@ int RunEvalTasks(Arguments arguments) {
   if (!status.ok()) return RefuseUsage(kName, status);
   NoteUnusedVariable();
   SetLogLevel(options.verbose ? LogLevel::kAll : LogLevel::kErrors);
-  return RunInterruptible([&](const InterruptFlag& interrupts) { return Evaluate(options, material, interrupts); });
+  const int exit_code =
+      RunInterruptible([&](const InterruptFlag& interrupts) { return Evaluate(options, material, interrupts); });
+  if (exit_code != kExitSuccess) ReportFolder(options.output).RemoveIfEmpty();
+  return exit_code;
 }
 
 }  // namespace qwen_infer

@@ -19,6 +19,11 @@ topk::Status ReportFolder::Make(std::span<const std::string_view> names, std::st
   return CheckWritable(State());
 }
 
+void ReportFolder::RemoveIfEmpty() const {
+  std::error_code error;  // it has files, or never was
+  std::filesystem::remove(path_, error);
+}
+
 topk::Status ReportFolder::Write(std::span<const ReportPart> parts) const {
   for (const ReportPart& part : parts) {
     if (topk::Status status = WriteFileAtomically(File(part.name), part.content); !status.ok()) return status;

@@ -29,6 +29,9 @@ class ReportFolder {
   // not be there if the folder is not that of a run. command: the subcommand, for errors.
   topk::Status Make(std::span<const std::string_view> names, std::string_view command) const;
 
+  // After a run that came to nothing: does not leave an empty folder behind.
+  void RemoveIfEmpty() const;
+
   // Each whole or not at all.
   topk::Status Write(std::span<const ReportPart> parts) const;
 

@@ -1,6 +1,9 @@
 #include "serve_messages.h"
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace qwen_infer {
 
@@ -47,9 +50,20 @@ Reason CheckPart(const Json& part, const std::string& place) {
   return part["type"] == "text" ? CheckText(part, place, "text", Presence::kNeeded) : std::nullopt;
 }
 
+// Messages that are there for their content; an answer may consist of tool calls alone.
+bool NeedsContent(const Json& message) {
+  constexpr std::array<std::string_view, 4> kRoles = {"system", "developer", "user", "tool"};
+  return std::find(kRoles.begin(), kRoles.end(), message["role"].get<std::string>()) != kRoles.end();
+}
+
 Reason CheckContent(const Json& message, const std::string& place) {
   const auto content = message.find("content");
-  if (content == message.end() || content->is_string() || content->is_null()) return std::nullopt;
+  if (content == message.end() || content->is_null()) {
+    if (!NeedsContent(message)) return std::nullopt;
+    if (content == message.end())
+      return "\"" + place + "\" has no \"content\"; it needs one, a text or a list of parts";
+  }
+  if (content->is_string()) return std::nullopt;
   if (content->is_array()) return CheckEach(*content, place + ".content", CheckPart);
   return WrongType(place + ".content", *content, "a text or a list of parts");
 }

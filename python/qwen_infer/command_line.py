@@ -19,6 +19,7 @@ from top_k_attention.profile import check_profile_path
 
 _DEMO_MODEL = "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"
 _PREFIX = "top_k_attention_"
+_MOST_BYTES = 256 << 20  # of a text: more than any model reads, and where one without an end is given up
 _DESCRIPTION = """Runs a language model on the CPU, with full or with exact top-k attention.
 
   python qwen_infer.py --use_top_k_attention                          # chat, in a terminal
@@ -188,7 +189,7 @@ def _prompt(options: argparse.Namespace) -> str | None:
         return options.prompt
     if options.file is not None:
         return _decoded(options.file, _content(options.file))
-    return None if sys.stdin.isatty() else _decoded("standard input", sys.stdin.buffer.read())
+    return None if sys.stdin.isatty() else _decoded("standard input", sys.stdin.buffer.read(_MOST_BYTES + 1))
 
 
 def _content(name: str) -> bytes:
@@ -196,12 +197,15 @@ def _content(name: str) -> bytes:
     if not path.exists():
         raise FileNotFoundError(f"cannot read {name}: there is no such file")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise OSError(f"cannot read {name}: {error.strerror}") from error
 
 
 def _decoded(name: str, content: bytes) -> str:
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"{name} has more than {_MOST_BYTES >> 20} MiB, which no model reads: give a part of it")
     if not content:
         raise ValueError(f"{name} is empty, and was to be the prompt: give one with --prompt or --file")
     try:

@@ -95,6 +95,8 @@ COMMANDS: dict[str, tuple[tuple[object, ...], int, tuple[str, ...]]] = {
     "chat_prompt_no_utf8": (("chat", *NO_MODEL, "-p", "d\udce9"), 2, ("byte 1", "iconv")),
     "chat_file_no_utf8": (("chat", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
     "text_no_utf8": (("perplexity", *NO_MODEL, "-f", "latin1.txt"), 2, ("latin1.txt", "byte 1", UTF8_REMEDY)),
+    "file_a_device": (("complete", *NO_MODEL, "-f", "/dev/zero"), 2, ("cannot read /dev/zero: it is a device",)),
+    "chat_file_a_device": (("chat", *NO_MODEL, "-f", "/dev/zero"), 2, ("cannot read /dev/zero: it is a device",)),
     "file_empty": (("complete", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name a file with a text")),
     "chat_file_empty": (("chat", *NO_MODEL, "-f", "empty.txt"), 2, ("empty.txt is empty", "name another file")),
     "prompt_empty": (("complete", *NO_MODEL, "-p", ""), 2, ("there is no prompt", "-p is empty", "-p TEXT or -f FILE")),

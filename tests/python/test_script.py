@@ -126,6 +126,7 @@ MISTAKES: dict[str, tuple[tuple[str, ...], bytes, int, tuple[str, ...]]] = {
     "temperature_a_word": (("--temperature", "hot"), b"", 2, ("invalid float value: 'hot'",)),
     "file_missing": (("--file", "missing.txt"), b"", 1, ("cannot read missing.txt: there is no such file",)),
     "file_a_folder": (("--file", "/"), b"", 1, ("cannot read /: Is a directory",)),
+    "file_without_end": ((*NO_MODEL, "--file", "/dev/zero"), b"", 2, ("/dev/zero has more than 256 MiB",)),
     "stats_no_folder": ((*STATS, "./none/x.json"), b"x", 2, ("cannot write none/x.json: there is no folder none",)),
     "stats_a_folder": ((*STATS, "."), b"x", 2, ("cannot write .: it is a folder",)),
     "input_empty": (NO_MODEL, b"", 2, ("standard input is empty", "--prompt or --file")),
