@@ -91,15 +91,14 @@ void Prefill::PrepareKeys(const Executor& executor) {
     executor.parallel_for(executor.context, keys_->HeadCount(), prepare, &heads);
   }
   const int64_t n_integer_heads = keys_ ? keys_->WidthCount() : 0;
-  if (panels_ && n_integer_heads == call_.input.n_batch * call_.input.n_head_kv && !call_.AnyNeedsF32()) {
-    panels_.reset();
-  }
+  const bool integers_do = n_integer_heads == call_.input.n_batch * call_.input.n_head_kv || !call_.AnySuitsInt8();
+  if (panels_ && integers_do && !call_.AnyNeedsF32()) panels_.reset();  // dense rows need none
   if (panels_) panels_->Run(executor);
   if (keys_ && n_integer_heads > 0) {
     if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
     keys_->Run(executor);
   }
-  if (copied_v_) call_.ReadValuesFrom(copied_v_->Run(executor));
+  if (copied_v_ && !call_.AllRunDense()) call_.ReadValuesFrom(copied_v_->Run(executor));
 }
 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {
