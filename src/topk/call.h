@@ -152,6 +152,10 @@ class Call {
     return std::any_of(visibilities_.begin(), visibilities_.end(),
                        [this](const Visibility& visible) { return !RunsDense(visible) && SuitsInt8(visible); });
   }
+  bool AllRunDense() const {
+    return std::all_of(visibilities_.begin(), visibilities_.end(),
+                       [this](const Visibility& visible) { return RunsDense(visible); });
+  }
   bool AnyNeedsF32() const {
     return std::any_of(visibilities_.begin(), visibilities_.end(), [this](const Visibility& visible) {
       return !RunsDense(visible) && !SuitsInt8(visible) && !Gathers(visible);

@@ -1,5 +1,6 @@
 #include "topk/prefill.h"
 
+#include "topk/direct/direct.h"
 #include "topk/finish.h"
 #include "topk/gather.h"
 #include "topk/integer_scan.h"
@@ -27,13 +28,15 @@ struct Prefill::Worker {
 Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), workers_(carver.Take<Worker>(n_workers)) {
   if (IntegerScan::Suits(call)) keys_.emplace(carver, call, n_workers);
   const AttentionInput& in = call.input;
-  if (in.n_key <= WholeRows::kMostKeys) panels_.emplace(carver, call);
+  const bool has_few_keys = in.n_key <= WholeRows::kMostKeys;
+  needs_no_panels_ = has_few_keys && call.RowsPerHeadKv() <= kMostDirectRows;
+  if (has_few_keys && !needs_no_panels_) panels_.emplace(carver, call);
   if (keys_ && HeadMajorCopy::Pays(call, in.k, in.d_k, kScoredPerKept)) copied_k_.emplace(carver, call, in.k, in.d_k);
   if ((keys_ || panels_) && HeadMajorCopy::Pays(call, in.v, in.d_v, 1)) copied_v_.emplace(carver, call, in.v, in.d_v);
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
-    const WholeRows whole = panels_ ? WholeRows::Take(carver, call) : WholeRows();
+    const WholeRows whole = has_few_keys ? WholeRows::Take(carver, call) : WholeRows();
     const TilePart part = TilePart::Take(carver, call, kTileRows, capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, capacity);
     const IntegerScan integers = keys_ ? IntegerScan::Take(carver, call) : IntegerScan();
@@ -45,11 +48,13 @@ Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), worke
 }
 
 void Prefill::ScanInF32(const Tile& tile, Worker& worker) const {
-  const auto rows = panels_ ? worker.part.dense_rows() : worker.part.f32_rows();
+  const bool scans_whole_rows = panels_ || needs_no_panels_;
+  const auto rows = scans_whole_rows ? worker.part.dense_rows() : worker.part.f32_rows();
   const auto [begin, end] = TilePart::KeyRangeOf(rows);
   worker.part.Scan(call_, tile.batch, tile.head_kv, rows, begin, end, worker.work);
-  if (panels_) {
-    worker.part.ScanWholeRows(call_, tile.batch, tile.head_kv, *panels_, worker.work, worker.whole);
+  if (scans_whole_rows) {
+    const KeyPanels* panels = panels_ ? &*panels_ : nullptr;
+    worker.part.ScanWholeRows(call_, tile.batch, tile.head_kv, panels, worker.work, worker.whole);
   }
 }
 
@@ -91,15 +96,14 @@ void Prefill::PrepareKeys(const Executor& executor) {
     executor.parallel_for(executor.context, keys_->HeadCount(), prepare, &heads);
   }
   const int64_t n_integer_heads = keys_ ? keys_->WidthCount() : 0;
-  if (panels_ && n_integer_heads == call_.input.n_batch * call_.input.n_head_kv && !call_.AnyNeedsF32()) {
-    panels_.reset();
-  }
+  const bool integers_do = n_integer_heads == call_.input.n_batch * call_.input.n_head_kv || !call_.AnySuitsInt8();
+  if (panels_ && integers_do && !call_.AnyNeedsF32()) panels_.reset();  // dense rows need none
   if (panels_) panels_->Run(executor);
   if (keys_ && n_integer_heads > 0) {
     if (copied_k_) call_.ReadKeysFrom(copied_k_->Run(executor));
     keys_->Run(executor);
   }
-  if (copied_v_) call_.ReadValuesFrom(copied_v_->Run(executor));
+  if (copied_v_ && !call_.AllRunDense()) call_.ReadValuesFrom(copied_v_->Run(executor));
 }
 
 void Prefill::Run(const Executor& executor, Statistics* statistics) {

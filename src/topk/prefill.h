@@ -31,6 +31,7 @@ class Prefill {
   Call& call_;
   std::optional<QuantizedKeys> keys_;  // if the call may be scanned in integers
   std::optional<KeyPanels> panels_;    // if its keys are few
+  bool needs_no_panels_ = false;       // if its keys and its rows are
   // If they pay:
   std::optional<HeadMajorCopy> copied_k_;
   std::optional<HeadMajorCopy> copied_v_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "topk/direct/direct.h"
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
 
@@ -15,6 +16,25 @@ constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 bool SeesBlock(const RowState& row, int64_t first_key) {
   return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
+}
+
+// q'.k of n_rows rows of work.queries and a block's keys, into work.scores. Returns whether the keys' magnitudes grew.
+bool MultiplyBlock(const TensorView& keys, int64_t first_key, int64_t count, int64_t d, int64_t n_rows,
+                   const Workspace& work) {
+  if (n_rows <= kMostDirectRows) {
+    return ScoreDirectly(work.queries, n_rows, keys, first_key, count, d, work.scores, kBlockKeys, work.magnitude);
+  }
+  const bool grew = PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude);
+  MultiplyTile(work.queries, PadToLanes(d), work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows, kBlockKeys, d,
+               false);
+  return grew;
+}
+
+// From scores of a block to weights, with sums[row][d_v_padded] scaled to them.
+void WeighBlock(const Workspace& work, std::span<RowState> rows, float* sums, int64_t d_v_padded) {
+  for (size_t r = 0; r < rows.size(); ++r) {
+    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows[r].all, sums + r * d_v_padded, d_v_padded);
+  }
 }
 
 }  // namespace
@@ -161,9 +181,7 @@ void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const
 }
 
 void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows, float* sums, int64_t d_v_padded) {
-  for (size_t r = 0; r < rows.size(); ++r) {
-    OnlineSoftmaxStep(work.scores + r * kBlockKeys, rows[r].all, sums + r * d_v_padded, d_v_padded);
-  }
+  WeighBlock(work, rows, sums, d_v_padded);
   MultiplyTile(work.scores, kBlockKeys, work.value_panel, d_v_padded, sums, d_v_padded,
                static_cast<int64_t>(rows.size()), d_v_padded, count, true);
 }
@@ -171,12 +189,18 @@ void AttendPanel(const Workspace& work, int64_t count, std::span<RowState> rows,
 // Online softmax of the dense rows' scores and their share of the output.
 void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t first_key, int64_t count,
                            const Workspace& work) {
-  if (!PackValues(values, first_key, count, call.input.d_v, work.value_panel)) {
-    // A hidden value may be infinite: weight 0 times it is not 0.
-    for (RowState& row : rows().first(n_dense_)) row.is_canonical = true;
-    return;
+  const std::span<RowState> dense = dense_rows();
+  bool is_finite = true;
+  if (n_dense_ <= kMostDirectRows) {
+    WeighBlock(work, dense, sums_, sum_stride_);
+    is_finite = AddDirectly(work.scores, n_dense_, values, first_key, count, call.input.d_v, sums_);
+  } else {
+    is_finite = PackValues(values, first_key, count, call.input.d_v, work.value_panel);
+    if (is_finite) AttendPanel(work, count, dense, sums_, sum_stride_);
   }
-  AttendPanel(work, count, rows().first(n_dense_), sums_, sum_stride_);
+  if (is_finite) return;
+  // A hidden value may be infinite: weight 0 times it is not 0.
+  for (RowState& row : dense) row.is_canonical = true;
 }
 
 void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin,
@@ -193,9 +217,7 @@ void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<
   const TensorView values = call.ValuesOf(batch, head_kv);
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
     const int64_t count = std::min(kBlockKeys, end - first_key);
-    if (PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude)) UpdateErrors(call, work, scanned);
-    MultiplyTile(work.queries, stride, work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows, kBlockKeys, d,
-                 false);
+    if (MultiplyBlock(keys, first_key, count, d, n_rows, work)) UpdateErrors(call, work, scanned);
     for (int64_t r = 0; r < n_rows; ++r) {
       RowState& row = scanned[r];
       float* scores = work.scores + r * kBlockKeys;
@@ -232,7 +254,7 @@ void TilePart::OfferWholeRow(const Call& call, RowState& row, int64_t begin, flo
                              static_cast<KeyIndex>(begin + first));
 }
 
-void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels& panels,
+void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels* panels,
                              const Workspace& work, const WholeRows& whole) {
   const std::span<RowState> scanned = f32_rows().subspan(static_cast<size_t>(n_dense_));
   const auto [first_seen, end] = KeyRangeOf(scanned);
@@ -240,17 +262,28 @@ void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, c
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
   for (size_t r = 0; r < scanned.size(); ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
-  panels.FindMagnitude(batch, head_kv, begin, end, work.magnitude);
-  UpdateErrors(call, work, scanned);
+  const TensorView keys = call.KeysOf(batch, head_kv);
+  if (panels != nullptr) {
+    panels->FindMagnitude(batch, head_kv, begin, end, work.magnitude);
+  } else {
+    std::fill_n(work.magnitude, stride, 0);
+  }
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
     const auto sees_block = [first_key](const RowState& row) { return SeesBlock(row, first_key); };
     const auto first = std::find_if(scanned.begin(), scanned.end(), sees_block);
     const auto last = std::find_if(scanned.rbegin(), std::make_reverse_iterator(first), sees_block).base();
     const int64_t row = first - scanned.begin();
-    MultiplyTile(work.queries + row * stride, stride, panels.PanelOf(batch, head_kv, first_key), kBlockKeys,
-                 whole.scores + row * whole.stride + first_key - begin, whole.stride, last - first, kBlockKeys, d,
-                 false);
+    const float* queries = work.queries + row * stride;
+    float* scores = whole.scores + row * whole.stride + first_key - begin;
+    if (panels != nullptr) {
+      MultiplyTile(queries, stride, panels->PanelOf(batch, head_kv, first_key), kBlockKeys, scores, whole.stride,
+                   last - first, kBlockKeys, d, false);
+    } else {
+      ScoreDirectly(queries, last - first, keys, first_key, std::min(kBlockKeys, end - first_key), d, scores,
+                    whole.stride, work.magnitude);
+    }
   }
+  UpdateErrors(call, work, scanned);
   for (size_t r = 0; r < scanned.size(); ++r) {
     RowState& row = scanned[r];
     if (row.is_canonical || row.visible->count == 0) continue;

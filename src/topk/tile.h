@@ -86,9 +86,9 @@ class TilePart {
   void Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin, int64_t end,
             const Workspace& work);
 
-  // The same for f32_rows() that are sparse, over all their keys, which are in `panels`: every score is there before
-  // the selection begins, which takes one search for each row.
-  void ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels& panels, const Workspace& work,
+  // The same for f32_rows() that are sparse, over all their keys, which are in `panels`; few rows need none (null), see
+  // direct/direct.h. Every score is there before the selection begins, which takes one search for each row.
+  void ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, const KeyPanels* panels, const Workspace& work,
                      const WholeRows& whole);
 
   // Adds another part's state of one of its rows to row 0 of this part, which has that row alone.

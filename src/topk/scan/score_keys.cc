@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "topk/load/load-inl.h"
+#include "topk/load/sums-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -17,22 +18,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using DF = hn::CappedTag<float, kMaxLanes>;
 using VF = hn::Vec<DF>;
 
-constexpr int64_t kKeysAtOnce = 4;
+constexpr int kKeysAtOnce = kSumsAtOnce;
 constexpr size_t kPrefetchKeys = 16;
-
-// The sums of four vectors' lanes, into out[0, 4).
-HWY_INLINE void StoreSums(VF a, VF b, VF c, VF d, float* HWY_RESTRICT out) {
-  const DF df;
-  const VF ab = hn::Add(hn::InterleaveLower(df, a, b), hn::InterleaveUpper(df, a, b));  // a b a b in each 128 bits
-  const VF cd = hn::Add(hn::InterleaveLower(df, c, d), hn::InterleaveUpper(df, c, d));
-  const VF sums = hn::Add(InterleaveLowerPairs(ab, cd), InterleaveUpperPairs(ab, cd));  // a b c d
-  HWY_ALIGN float blocks[kMaxLanes];
-  hn::Store(sums, df, blocks);
-  const hn::FixedTag<float, 4> d4;
-  auto total = hn::Load(d4, blocks);
-  for (size_t block = 4; block < hn::Lanes(df); block += 4) total = hn::Add(total, hn::Load(d4, blocks + block));
-  hn::StoreU(total, d4, out);
-}
 
 template <DataType kType>
 void ScoreKeysOfType(const float* HWY_RESTRICT q, const TensorView& head_keys, int64_t d,
@@ -60,7 +47,7 @@ void ScoreKeysOfType(const float* HWY_RESTRICT q, const TensorView& head_keys, i
         sum[m] = hn::MulAdd(x, LoadTail<kType>(df, row[m], whole, d - whole), sum[m]);
       }
     }
-    StoreSums(sum[0], sum[1], sum[2], sum[3], scores + j);
+    StoreSums(sum, scores + j);
   }
 }
 
