@@ -80,7 +80,7 @@ TEST(ServeRequestsTest, LeavesTheRestToLlama) {
       R"({"prompt": ["x", "y"], "stop": "x", "seed": -1, "mirostat": 2, "logprobs": 3})",
       R"({"prompt": [1, ""], "stop": ["x"], "logit_bias": [[1, false]], "logprobs": true})",
       R"({"prompt": [[1, 2]], "stop": [], "logit_bias": {"1": 5}, "seed": 4294967295})",
-      R"({"messages": [{"role": "user"}], "tools": [], "top_k": -1})",
+      R"({"messages": [{"role": "user", "content": "x"}], "tools": [], "top_k": -1})",
       R"({"prompt": "x", "messages": null})",
       R"({"model": "qwen", "temperature": 0, "top_p": 1, "max_tokens": -1})",
       R"({"model": "qwen.gguf", "temperature": null, "model_": "gpt-4"})",
