@@ -35,10 +35,10 @@ def test_a_small_case_gives_a_table_and_its_files(run: Run, tmp_path: Path, repo
     assert decode[:5] == ["1", "4/2", "32", "512", "f16"]
     assert prefill[:5] == ["64", "4/2", "32", "512", "f16"]
     assert decode[9] == "-"  # one query is never scanned in int16
-    for cell in decode[5:9] + decode[10:11] + prefill[5:11]:
+    for cell in decode[5:9] + decode[10:12] + prefill[5:12]:
         assert float(cell) > 0
-    assert all(re.fullmatch(r"\*\*\d+\.\d\d\*\* \(\d+\.\d\d - \d+\.\d\d\)", row[11]) for row in (decode, prefill))
-    assert all(re.fullmatch(r"\d+ %", row[12]) for row in (decode, prefill))
+    assert all(re.fullmatch(r"\*\*\d+\.\d\d\*\* \(\d+\.\d\d - \d+\.\d\d\)", row[12]) for row in (decode, prefill))
+    assert all(re.fullmatch(r"\d+ %", row[13]) for row in (decode, prefill))
 
     assert (tmp_path / "a.md").read_text(encoding="utf-8") == result.stdout
     report = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
