@@ -12,12 +12,14 @@ namespace qwen_infer::attention_bench {
 
 namespace {
 
-// The plugin's defaults but for k: the crossover is that of this machine, and few rows have their mass measured.
+// The plugin's defaults but for k: the crossover is that of this machine, and few rows have their mass measured. In
+// decode that is few calls, with round numbers of keys such as those here, so it is left out.
 topk::TopKOptions OptionsAsUsed(const Case& the_case, int64_t k) {
   std::string warning;  // a file of another machine counts as none, in use too
   const CrossoverTable crossovers = LoadCrossovers(CrossoverPath(), ThisMachine(), warning);
   Settings settings;
   settings.options.k = k;
+  if (the_case.IsDecode()) settings.options.mass = topk::MassMode::kOff;
   return settings.ForLayer(kUnknownLayer, the_case.n_key,
                            crossovers.Find(the_case.heads.d, the_case.n_query, kDefaultCrossover));
 }

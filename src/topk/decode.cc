@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "topk/direct/direct.h"
 #include "topk/finish.h"
 #include "topk/gather.h"
 #include "topk/key_sample.h"
@@ -54,7 +55,12 @@ int64_t SegmentKeys(const Call& call) {
   return std::clamp<int64_t>(std::min(n_bytes, n_chunk), 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
 }
 
-bool ScansInt8(const Call& call) { return call.options.scan != ScanMode::kF32 && call.CanScanInt8(); }
+// Keys are as fast multiplied by few rows in f32 as turned into integers for them, and leave no candidates to score.
+bool ScansInt8(const Call& call) {
+  const ScanMode scan = call.options.scan;
+  if (scan == ScanMode::kF32 || !call.CanScanInt8()) return false;
+  return scan != ScanMode::kAuto || call.RowsPerHeadKv() > kMostDirectRows;
+}
 
 }  // namespace
 
