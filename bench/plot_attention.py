@@ -67,7 +67,7 @@ def draw(reports: list[dict[str, Any]], path: Path) -> None:
     handles = {
         label: handle for axis in figure.axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles)))
     figure.suptitle(f"{report['cpu']}, {report['threads']} threads, k = {report['flags']['k']}")
     drawing.save(figure, path)
 
