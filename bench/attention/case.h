@@ -60,7 +60,6 @@ inline constexpr std::array<Method, kMethodCount> kMethods = {
     Method::kTopKInt16,  Method::kDense,         Method::kAsUsed};
 
 constexpr bool IsStock(Method method) { return method <= Method::kStockProducts; }
-constexpr bool IsTopK(Method method) { return !IsStock(method) && method != Method::kDense; }
 constexpr size_t IndexOf(Method method) { return static_cast<size_t>(method); }
 // "stock_flash": in JSON, CSV and messages.
 std::string_view NameOf(Method method);

@@ -13,6 +13,7 @@
 
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
+#include "topk/registers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -25,11 +26,7 @@ using VF = hn::Vec<DF>;
 constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 // Accumulators of a weighted sum: what the registers hold beside the loads.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kSumVectors = 8;
-#else
-constexpr int kSumVectors = 4;
-#endif
+constexpr int kSumVectors = kHas32Registers ? 8 : 4;
 
 // V rows are read at random: fetch a row this many keys ahead of its use.
 constexpr size_t kPrefetchKeys = 8;

@@ -7,6 +7,7 @@
 
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
+#include "topk/registers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -17,11 +18,7 @@ using DF = hn::CappedTag<float, kMaxLanes>;
 using VF = hn::Vec<DF>;
 
 // Vectors of a row that stay in registers while its keys pass by; each needs one more for the sum.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kRowVectors = 8;
-#else
-constexpr int kRowVectors = 4;
-#endif
+constexpr int kRowVectors = kHas32Registers ? 8 : 4;
 
 void ScoreGradientsSimd(Activation activation, const float* HWY_RESTRICT weights, int64_t padded_count,
                         float* HWY_RESTRICT gradients) {

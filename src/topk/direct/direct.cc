@@ -10,6 +10,7 @@
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
 #include "topk/load/sums-inl.h"
+#include "topk/registers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -22,11 +23,7 @@ using DI = hn::RebindToSigned<DF>;
 using VI = hn::Vec<DI>;
 
 // Accumulators that the registers hold beside their operands.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kAccumulators = 16;
-#else
-constexpr int kAccumulators = 8;
-#endif
+constexpr int kAccumulators = kHas32Registers ? 16 : 8;
 
 // Rows of one head are strided, which hardware prefetchers follow badly: fetch them ahead.
 constexpr int64_t kRowsAhead = 32;

@@ -11,6 +11,7 @@
 
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
+#include "topk/registers-inl.h"
 #include "topk/scan/scan_error.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -24,11 +25,7 @@ using VF = hn::Vec<DF>;
 // Rows and vectors of the register tile: 6 x 4 accumulators, 4 vectors of B and one of A fill 32 registers; 6 x 2
 // leave 16-register targets three for operands.
 constexpr int kTileRows = 6;
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kTileVectors = 4;
-#else
-constexpr int kTileVectors = 2;
-#endif
+constexpr int kTileVectors = kHas32Registers ? 4 : 2;
 
 // One register tile: kRows rows of A times kVectors vectors of B's columns.
 template <int kRows, int kVectors>

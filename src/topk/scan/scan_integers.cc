@@ -7,6 +7,7 @@
 
 #include <cstring>
 
+#include "topk/registers-inl.h"
 #include "topk/scan/amx-inl.h"
 #include "topk/scan/dot-inl.h"
 
@@ -26,15 +27,9 @@ constexpr int kVectors = kBlockKeys / kMaxLanes;                // of kMaxLanes 
 // The register tile: 6 x 4 sums leave 32 registers room for operands, 6 x 2 leave it 16. Compilers spill sums
 // there nevertheless, as each product needs a register before it is added. In int8 that is hidden by the work on its
 // bytes; in int16 3 x 2 is a third faster.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kTileVectors = 4;
+constexpr int kTileVectors = kHas32Registers ? 4 : 2;
 template <class Numbers>
-constexpr int kTileRows = kIntegerRows;
-#else
-constexpr int kTileVectors = 2;
-template <class Numbers>
-constexpr int kTileRows = Numbers::kWidth == NumberWidth::kInt8 ? kIntegerRows : kIntegerRows / 2;
-#endif
+constexpr int kTileRows = kHas32Registers || Numbers::kWidth == NumberWidth::kInt8 ? kIntegerRows : kIntegerRows / 2;
 static_assert(kVectors % kTileVectors == 0);
 
 // use(vector, part, dot): the dots of kRows rows with kTileVectors SIMD vectors of keys, the v-th of which starts at

@@ -12,6 +12,7 @@
 #include "topk/load/load-inl.h"
 #include "topk/load/transpose-inl.h"
 #include "topk/numeric.h"
+#include "topk/registers-inl.h"
 #include "topk/scan/dot-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -26,13 +27,8 @@ constexpr int64_t kPanelGroupBytes = kBlockKeys * kGroup;  // from one group of 
 constexpr int32_t kOffsets = static_cast<int32_t>(0x80808080U);
 
 // Rows and vectors of keys that are computed together: what the registers hold of two sums each.
-#if HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM
-constexpr int kRowsAtOnce = 2;
+constexpr int kRowsAtOnce = kHas32Registers ? 2 : 1;
 constexpr int kVectorsAtOnce = 4;
-#else
-constexpr int kRowsAtOnce = 1;
-constexpr int kVectorsAtOnce = 4;
-#endif
 
 // Upper bound of the largest |k|: the squares of a block are exact integers below 2^19.
 template <class FourDot>
