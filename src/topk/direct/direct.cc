@@ -28,31 +28,25 @@ constexpr int kAccumulators = kHas32Registers ? 16 : 8;
 // Rows of one head are strided, which hardware prefetchers follow badly: fetch them ahead.
 constexpr int64_t kRowsAhead = 32;
 
-// kSumsAtOnce keys: their products with kRows queries, and the largest numbers of each dimension.
-template <DataType kType, int kRows>
-struct KeyProducts {
-  const uint8_t* row[kSumsAtOnce];
-  VF sum[kRows][kSumsAtOnce];
-
-  // One vector of each key: `load(row, i)`.
-  template <class Load>
-  HWY_INLINE void Add(const float* HWY_RESTRICT queries, int64_t stride, int64_t i, int32_t* HWY_RESTRICT magnitude,
-                      VI& grew, Load&& load) {
-    const DF df;
-    const DI di;
-    const VI before = hn::Load(di, magnitude + i);
-    VI largest = before;
-    VF x[kRows];
-    for (int r = 0; r < kRows; ++r) x[r] = hn::Load(df, queries + r * stride + i);
-    for (int m = 0; m < kSumsAtOnce; ++m) {
-      const VF numbers = load(row[m], i);
-      largest = hn::Max(largest, hn::BitCast(di, hn::Abs(numbers)));
-      for (int r = 0; r < kRows; ++r) sum[r][m] = hn::MulAdd(x[r], numbers, sum[r][m]);
-    }
-    grew = hn::Or(grew, hn::VecFromMask(di, hn::Gt(largest, before)));
-    hn::Store(largest, di, magnitude + i);
+// Adds the products of one vector of kSumsAtOnce keys, `load(row, i)`, with kRows queries, and takes the largest
+// numbers of each dimension.
+template <int kRows, class Load>
+HWY_INLINE void AddProducts(const float* HWY_RESTRICT queries, int64_t stride, int64_t i, const uint8_t* const* row,
+                            int32_t* HWY_RESTRICT magnitude, VI& grew, VF (&sum)[kRows][kSumsAtOnce], Load&& load) {
+  const DF df;
+  const DI di;
+  const VI before = hn::Load(di, magnitude + i);
+  VI largest = before;
+  VF x[kRows];
+  for (int r = 0; r < kRows; ++r) x[r] = hn::Load(df, queries + r * stride + i);
+  for (int m = 0; m < kSumsAtOnce; ++m) {
+    const VF numbers = load(row[m], i);
+    largest = hn::Max(largest, hn::BitCast(di, hn::Abs(numbers)));
+    for (int r = 0; r < kRows; ++r) sum[r][m] = hn::MulAdd(x[r], numbers, sum[r][m]);
   }
-};
+  grew = hn::Or(grew, hn::VecFromMask(di, hn::Gt(largest, before)));
+  hn::Store(largest, di, magnitude + i);
+}
 
 template <DataType kType, int kRows>
 bool ScoreRows(const float* HWY_RESTRICT queries, const TensorView& keys, int64_t first, int64_t count, int64_t d,
@@ -63,21 +57,22 @@ bool ScoreRows(const float* HWY_RESTRICT queries, const TensorView& keys, int64_
   const int64_t whole = d / n * n;
   VI grew = hn::Zero(DI());
   for (int64_t j = 0; j < count; j += kSumsAtOnce) {
-    KeyProducts<kType, kRows> products;
+    const uint8_t* row[kSumsAtOnce];
+    VF sum[kRows][kSumsAtOnce];
     for (int m = 0; m < kSumsAtOnce; ++m) {
-      products.row[m] = keys.Row(0, first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
+      row[m] = keys.Row(0, first + std::min(j + m, count - 1), 0);  // past the end the last key stands in
       PrefetchBytes<2>(keys.Row(0, first + j + m + kRowsAhead, 0), RowBytes(kType, d));
-      for (int r = 0; r < kRows; ++r) products.sum[r][m] = hn::Zero(df);
+      for (int r = 0; r < kRows; ++r) sum[r][m] = hn::Zero(df);
     }
     for (int64_t i = 0; i < whole; i += n) {
-      products.Add(queries, stride, i, magnitude, grew,
-                   [&](const uint8_t* from, int64_t at) HWY_ATTR { return RowLoader<kType>::Load(df, from, at); });
+      AddProducts(queries, stride, i, row, magnitude, grew, sum,
+                  [&](const uint8_t* from, int64_t at) HWY_ATTR { return RowLoader<kType>::Load(df, from, at); });
     }
     if (whole < d) {
-      products.Add(queries, stride, whole, magnitude, grew,
-                   [&](const uint8_t* from, int64_t at) HWY_ATTR { return LoadTail<kType>(df, from, at, d - at); });
+      AddProducts(queries, stride, whole, row, magnitude, grew, sum,
+                  [&](const uint8_t* from, int64_t at) HWY_ATTR { return LoadTail<kType>(df, from, at, d - at); });
     }
-    for (int r = 0; r < kRows; ++r) StoreSums(products.sum[r], scores + r * scores_stride + j);
+    for (int r = 0; r < kRows; ++r) StoreSums(sum[r], scores + r * scores_stride + j);
   }
   for (int r = 0; r < kRows; ++r) {
     std::fill(scores + r * scores_stride + count, scores + r * scores_stride + kBlockKeys, 0.0F);  // and the stand-ins
