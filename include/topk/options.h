@@ -30,8 +30,8 @@ constexpr bool SamplesMass(int64_t n_visible) {
 }
 
 // How prefill finds the k best. The selected set is the same, exact one. Integer scans rule keys out and score the
-// others in f32; where they rule out too few, they fall back to kF32. Decode knows two ways: kF32, which kAuto takes for
-// up to four rows a KV head, and int8 for all others.
+// others in f32; where they rule out too few, they fall back to kF32. Decode knows two ways: kF32, which kAuto takes
+// for up to four rows a KV head, and int8 for all others.
 enum class ScanMode {
   kAuto,  // the fastest for each KV head, from the keys that a sample of each leaves and the number of rows
   kF32,   // every score in f32
