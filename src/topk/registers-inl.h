@@ -1,4 +1,5 @@
-// How many vector registers a SIMD target has, which bounds the tiles of its kernels. Included once per target.
+// How many vector registers a SIMD target has, which bounds the tiles of its kernels. Included once per target. Without
+// HWY_BEFORE_NAMESPACE: no function here needs the target's attribute, and clang warns of one that nothing takes.
 #if defined(TOPK_REGISTERS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TOPK_REGISTERS_INL_H_
 #undef TOPK_REGISTERS_INL_H_
@@ -8,7 +9,6 @@
 
 #include <hwy/highway.h>
 
-HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
 
@@ -16,6 +16,5 @@ constexpr bool kHas32Registers = HWY_TARGET <= HWY_AVX3 || HWY_ARCH_ARM;  // els
 
 }  // namespace HWY_NAMESPACE
 }  // namespace topk
-HWY_AFTER_NAMESPACE();
 
 #endif  // per-target include guard
