@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
+#include "topk/amx.h"
+#include "topk/bf16x3/bf16x3.h"
 #include "topk/direct/direct.h"
 #include "topk/finish.h"
 #include "topk/gather.h"
@@ -55,17 +58,23 @@ int64_t SegmentKeys(const Call& call) {
   return std::clamp<int64_t>(std::min(n_bytes, n_chunk), 1, Int8Segment::kSegmentBlocks) * kBlockKeys;
 }
 
+// Products of bf16 parts, which are scores in f32 of all keys: where they suit nothing is faster.
+bool ScansBf16(const Call& call) {
+  return call.RowsPerHeadKv() <= kMostBf16Rows && SuitsBf16x3(call.input.k.type, call.input.d_k);
+}
+
 // Keys are as fast multiplied by few rows in f32 as turned into integers for them, and leave no candidates to score.
 bool ScansInt8(const Call& call) {
   const ScanMode scan = call.options.scan;
   if (scan == ScanMode::kF32 || !call.CanScanInt8()) return false;
-  return scan != ScanMode::kAuto || call.RowsPerHeadKv() > kMostDirectRows;
+  return scan != ScanMode::kAuto || (call.RowsPerHeadKv() > kMostDirectRows && !ScansBf16(call));
 }
 
 }  // namespace
 
 struct Decode::Worker {
   Workspace work;
+  Workspace* head_work;  // [heads_at_once_], or null: of scans in bf16
   KeySample sample;
   Int8Segment segment;
   TilePart merged;  // one row
@@ -80,11 +89,13 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
       n_chunks_(ChunksOf(call)),
       chunk_keys_(ChunkKeys(call)),
       heads_at_once_(HeadsAtOnce(call, n_workers)),
-      segment_keys_(SegmentKeys(call)) {
+      segment_keys_(SegmentKeys(call)),
+      scans_bf16_(ScansBf16(call)) {
   const int64_t n_tiles = call.TileCount();
   const int64_t n_rows = call.RowsPerHeadKv();
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), chunk_keys_);
   starts_ = carver.Take<RowStart>(n_tiles * n_rows);
+  magnitudes_ = carver.Take<int32_t>(n_tiles * PadToLanes(call.input.d_k));
   parts_ = carver.Take<TilePart>(n_tiles * n_chunks_);
   for (int64_t p = 0; p < n_tiles * n_chunks_; ++p) {
     const TilePart part = TilePart::Take(carver, call, n_rows, capacity);
@@ -101,19 +112,28 @@ Decode::Decode(Carver& carver, const Call& call, int n_workers)
   workers_ = carver.Take<Worker>(n_workers);
   for (int w = 0; w < n_workers; ++w) {
     const Workspace work = Workspace::Take(carver, call);
+    Workspace* head_work = scans_bf16_ ? carver.Take<Workspace>(heads_at_once_) : nullptr;
+    for (int64_t h = 0; h < heads_at_once_ && scans_bf16_; ++h) {
+      const Workspace of_head = work.WithOwnQueries(carver, call);
+      if (head_work != nullptr) std::construct_at(head_work + h, of_head);
+    }
     const KeySample sample = KeySample::Take(carver, call);
     const Int8Segment segment = scans_int8 ? Int8Segment::Take(carver, call) : Int8Segment();
     const TilePart merged = TilePart::Take(carver, call, 1, n_chunks_ * capacity);
     const FinishScratch finish = FinishScratch::Take(carver, call, n_chunks_ * capacity);
     const Gather gather = Gather::Take(carver);
-    if (workers_ != nullptr) std::construct_at(workers_ + w, Worker{work, sample, segment, merged, finish, gather});
+    if (workers_ != nullptr)
+      std::construct_at(workers_ + w, Worker{work, head_work, sample, segment, merged, finish, gather});
   }
 }
 
 void Decode::SampleTile(int64_t index, Worker& worker) const {
   const Tile tile = call_.TileAt(index);
+  const int64_t stride = PadToLanes(call_.input.d_k);
   Int8Tile* int8 = int8_ == nullptr ? nullptr : int8_ + index;
+  std::fill_n(worker.work.magnitude, stride, 0);
   uses_int8_[index] = worker.sample.Run(call_, tile, worker.work, starts_ + index * tile.n_rows, int8);
+  std::copy_n(worker.work.magnitude, stride, magnitudes_ + index * stride);
 }
 
 void Decode::ScanChunk(int64_t index, Worker& worker) const {
@@ -126,6 +146,7 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
     const Tile tile = call_.TileAt(t);
     part_of(t).Start(call_, tile, starts_ + t * tile.n_rows, uses_int8_[t]);
   }
+  if (scans_bf16_) ScanBlocksOfHeads(first_tile, chunk, worker);
   for (int64_t first = chunk * chunk_keys_; first < end; first += segment_keys_) {
     for (int64_t t = first_tile; t < first_tile + heads_at_once_; ++t) {
       ScanSegment(t, first, std::min(first + segment_keys_, end), worker, part_of(t));
@@ -137,26 +158,58 @@ void Decode::ScanChunk(int64_t index, Worker& worker) const {
   }
 }
 
+// A block of each head in turn: K is read as it stands in memory.
+void Decode::ScanBlocksOfHeads(int64_t first_tile, int64_t chunk, Worker& worker) const {
+  const AmxRegisters registers;
+  const int64_t chunk_begin = chunk * chunk_keys_;
+  int64_t begin = chunk_begin + chunk_keys_;
+  int64_t end = 0;
+  for (int64_t h = 0; h < heads_at_once_; ++h) {
+    TilePart& part = parts_[(first_tile + h) * n_chunks_ + chunk];
+    const int32_t* magnitude = magnitudes_ + (first_tile + h) * PadToLanes(call_.input.d_k);
+    part.StartScan(call_, part.f32_rows(), magnitude, worker.head_work[h]);
+    const auto [first_seen, seen_end] = part.KeyRange();
+    begin = std::min(begin, std::max(chunk_begin, first_seen / kBlockKeys * kBlockKeys));
+    end = std::max(end, std::min(chunk_begin + chunk_keys_, seen_end));
+  }
+  for (int64_t first = begin; first < end; first += kBlockKeys) {
+    const int64_t count = std::min(kBlockKeys, end - first);
+    for (int64_t h = 0; h < heads_at_once_; ++h) {
+      const Tile tile = call_.TileAt(first_tile + h);
+      TilePart& part = parts_[(first_tile + h) * n_chunks_ + chunk];
+      if (part.f32_rows().empty()) continue;
+      const FetchAhead next = SharesTokens() ? Next(tile, first + kBlockKeys, kBlockKeys) : FetchAhead{};
+      const KeyBlock block{call_.KeysOf(tile.batch, tile.head_kv), first, count, next};
+      part.ScanBlock(call_, call_.ValuesOf(tile.batch, tile.head_kv), part.f32_rows(), block, worker.head_work[h]);
+    }
+  }
+}
+
 void Decode::ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker& worker, TilePart& part) const {
   const Tile tile = call_.TileAt(tile_index);
-  if (!part.f32_rows().empty()) {
+  if (!part.f32_rows().empty() && !scans_bf16_) {
     const auto [begin, end] = part.KeyRange();
     part.Scan(call_, tile.batch, tile.head_kv, part.f32_rows(), std::max(begin, first), std::min(end, last),
               worker.work);
   }
   if (!part.int8_rows().empty()) {
-    int8_[tile_index].Scan(call_, tile, part, {first, last, NextSegment(tile, last)}, worker.work, worker.segment);
+    int8_[tile_index].Scan(call_, tile, part, {first, last, Next(tile, last, segment_keys_)}, worker.work,
+                           worker.segment);
   }
 }
 
-// What the heads of a task fetch of their next segment, from key `first` on, while they scan one: each its share of
-// the tokens as they stand in memory, where hardware fetches on, or its own rows if they stand apart.
-FetchAhead Decode::NextSegment(const Tile& tile, int64_t first) const {
+// Whether the heads of a task stand side by side in memory.
+bool Decode::SharesTokens() const {
+  return heads_at_once_ > 1 && call_.input.k.token_stride >= heads_at_once_ * call_.input.k.head_stride;
+}
+
+// What the heads of a task fetch of the next `count` keys, from key `first` on, while they scan as many: each its share
+// of the tokens as they stand in memory, where hardware fetches on, or its own rows if they stand apart.
+FetchAhead Decode::Next(const Tile& tile, int64_t first, int64_t count) const {
   if (first % chunk_keys_ == 0) return {};  // what follows the chunk is another task's
   const TensorView& keys = call_.input.k;
-  const int64_t bytes = segment_keys_ * keys.token_stride;
-  const bool heads_share_tokens = heads_at_once_ > 1 && keys.token_stride >= heads_at_once_ * keys.head_stride;
-  if (!heads_share_tokens) return {keys.Row(tile.batch, first, tile.head_kv), bytes};
+  const int64_t bytes = count * keys.token_stride;
+  if (!SharesTokens()) return {keys.Row(tile.batch, first, tile.head_kv), bytes};
   return FetchAhead{keys.Row(tile.batch, first, 0), bytes}.Part(tile.head_kv, heads_at_once_);
 }
 

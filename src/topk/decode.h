@@ -24,8 +24,10 @@ class Decode {
   struct Worker;
   void SampleTile(int64_t index, Worker& worker) const;
   void ScanChunk(int64_t index, Worker& worker) const;
+  void ScanBlocksOfHeads(int64_t first_tile, int64_t chunk, Worker& worker) const;
   void ScanSegment(int64_t tile_index, int64_t first, int64_t last, Worker& worker, TilePart& part) const;
-  FetchAhead NextSegment(const Tile& tile, int64_t first) const;
+  bool SharesTokens() const;
+  FetchAhead Next(const Tile& tile, int64_t first, int64_t count) const;
   void FinishRow(int64_t index, Worker& worker, Statistics& statistics) const;
   bool AllRowsDone() const;
 
@@ -34,8 +36,10 @@ class Decode {
   int64_t chunk_keys_;
   int64_t heads_at_once_;  // KV heads of a task, which scans a segment of each in turn
   int64_t segment_keys_;
+  bool scans_bf16_;
   TilePart* parts_;            // [tile][chunk]
   RowStart* starts_;           // [tile][row]
+  int32_t* magnitudes_;        // [tile][PadToLanes(d_k)]: of the sample's keys
   Int8Tile* int8_ = nullptr;   // [tile], or null
   bool* uses_int8_ = nullptr;  // [tile]
   Worker* workers_;

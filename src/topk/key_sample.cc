@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "topk/amx.h"
+#include "topk/bf16x3/bf16x3.h"
 #include "topk/load/pack.h"
 #include "topk/quantize/quantize_rows.h"
 #include "topk/scan/scan.h"
@@ -64,13 +66,34 @@ KeySample::Places KeySample::Choose(const Call& call, const Tile& tile) {
   return {.begin = begin + step / 2, .step = step, .count = count};
 }
 
-void KeySample::Score(const Call& call, const Tile& tile, const Places& places, const Workspace& work) const {
+// False if queries or keys do not suit.
+bool KeySample::ScoreInBf16(const Call& call, const Tile& tile, const TensorView& keys, const Places& places,
+                            const Workspace& work) const {
+  const int64_t d = call.input.d_k;
+  if (tile.n_rows > kMostBf16Rows || !SplitQueries(keys.type, work.queries, tile.n_rows, d, work.query_tiles)) {
+    return false;
+  }
+  constexpr float no_reach[kMostBf16Rows] = {};
+  const AmxRegisters registers;
+  for (int64_t first = 0; first < places.count; first += kBlockKeys) {
+    const Bf16x3Result result = ScoreBf16x3(work.query_tiles, tile.n_rows, {keys, first, kBlockKeys}, d, no_reach,
+                                            scores_ + first * tile.n_rows, kBlockKeys, work.magnitude);
+    if (result.magnitude == MagnitudeChange::kTooLarge) return false;
+  }
+  return true;
+}
+
+// needs_ranges: for int8.
+void KeySample::Score(const Call& call, const Tile& tile, const Places& places, bool needs_ranges,
+                      const Workspace& work) const {
   const int64_t d = call.input.d_k;
   const int64_t stride = PadToLanes(d);
   for (int64_t r = 0; r < tile.n_rows; ++r) call.ScaleQuery(call.RowOf(tile, r), work.queries + r * stride);
   TensorView keys = call.KeysOf(tile.batch, tile.head_kv);
   keys.data = keys.Row(0, places.begin, 0);
   keys.token_stride *= places.step;
+  std::fill_n(work.magnitude, stride, 0);
+  if (work.query_tiles != nullptr && !needs_ranges && ScoreInBf16(call, tile, keys, places, work)) return;
   std::fill_n(work.magnitude, stride, 0);
   std::fill_n(low_, d * kMaxLanes, kInfinity);
   std::fill_n(high_, d * kMaxLanes, -kInfinity);
@@ -115,7 +138,7 @@ bool KeySample::PrepareInt8(const Call& call, const Tile& tile, const Workspace&
 bool KeySample::Run(const Call& call, const Tile& tile, const Workspace& work, RowStart* starts, Int8Tile* int8) const {
   const Places places = Choose(call, tile);
   if (places.count == 0) return false;
-  Score(call, tile, places, work);
+  Score(call, tile, places, int8 != nullptr, work);
   bool use_int8 = int8 != nullptr && PrepareInt8(call, tile, work, *int8);
   int64_t n_seen = 0;
   int64_t n_surviving = 0;

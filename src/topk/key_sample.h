@@ -30,7 +30,9 @@ class KeySample {
     int64_t count = 0;
   };
   static Places Choose(const Call& call, const Tile& tile);
-  void Score(const Call& call, const Tile& tile, const Places& places, const Workspace& work) const;
+  bool ScoreInBf16(const Call& call, const Tile& tile, const TensorView& keys, const Places& places,
+                   const Workspace& work) const;
+  void Score(const Call& call, const Tile& tile, const Places& places, bool needs_ranges, const Workspace& work) const;
   int64_t GatherVisible(const Call& call, const Tile& tile, const Places& places, int64_t row) const;
   bool PrepareInt8(const Call& call, const Tile& tile, const Workspace& work, Int8Tile& int8) const;
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "topk/amx.h"
+#include "topk/bf16x3/bf16x3.h"
 #include "topk/direct/direct.h"
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
@@ -18,16 +21,43 @@ bool SeesBlock(const RowState& row, int64_t first_key) {
   return row.visible->begin < first_key + kBlockKeys && row.visible->end > first_key;
 }
 
-// q'.k of n_rows rows of work.queries and a block's keys, into work.scores. Returns whether the keys' magnitudes grew.
-bool MultiplyBlock(const TensorView& keys, int64_t first_key, int64_t count, int64_t d, int64_t n_rows,
-                   const Workspace& work) {
-  if (n_rows <= kMostDirectRows) {
-    return ScoreDirectly(work.queries, n_rows, keys, first_key, count, d, work.scores, kBlockKeys, work.magnitude);
+// Keys of a block between the first and the last that a row sees.
+int64_t KeysSeen(const RowState& row, int64_t first_key) {
+  const int64_t begin = std::max<int64_t>(first_key, row.visible->begin);
+  return std::max<int64_t>(0, std::min<int64_t>(first_key + kBlockKeys, row.visible->end) - begin);
+}
+
+// What is known of a block's scores.
+struct BlockScores {
+  bool magnitude_grew = false;
+  bool knows_competing = false;
+  uint32_t competing = 0;  // bit r: whether any of row r's may be among its best
+};
+
+// The same as ScoreInF32 where keys suit bf16: then rows that cannot compete are known from the start.
+std::optional<BlockScores> ScoreInBf16(const KeyBlock& block, int64_t d, std::span<const RowState> rows,
+                                       const Workspace& work) {
+  float reach[kMostBf16Rows];
+  for (size_t r = 0; r < rows.size(); ++r) {
+    const bool may_skip = !rows[r].is_dense && !rows[r].measures_mass && rows[r].mask == nullptr;
+    reach[r] = may_skip ? rows[r].candidates.ReachToCompete() : kHidden;
   }
-  const bool grew = PackKeys(keys, first_key, count, d, work.key_panel, work.magnitude);
+  const Bf16x3Result result = ScoreBf16x3(work.query_tiles, static_cast<int64_t>(rows.size()), block, d, reach,
+                                          work.scores, kBlockKeys, work.magnitude);
+  if (result.magnitude == MagnitudeChange::kTooLarge) return std::nullopt;
+  return BlockScores{result.magnitude == MagnitudeChange::kGrew, true, result.competing};
+}
+
+// q'.k of n_rows rows of work.queries and a block's keys, into work.scores.
+BlockScores ScoreInF32(const KeyBlock& block, int64_t d, int64_t n_rows, const Workspace& work) {
+  if (n_rows <= kMostDirectRows) {
+    return {ScoreDirectly(work.queries, n_rows, block.keys, block.first, block.count, d, work.scores, kBlockKeys,
+                          work.magnitude)};
+  }
+  const bool grew = PackKeys(block.keys, block.first, block.count, d, work.key_panel, work.magnitude);
   MultiplyTile(work.queries, PadToLanes(d), work.key_panel, kBlockKeys, work.scores, kBlockKeys, n_rows, kBlockKeys, d,
                false);
-  return grew;
+  return {grew};
 }
 
 // From scores of a block to weights, with sums[row][d_v_padded] scaled to them.
@@ -49,11 +79,22 @@ void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores) {
 Workspace Workspace::Take(Carver& carver, const Call& call) {
   const int64_t d_k = PadToLanes(call.input.d_k);
   const int64_t d_v = PadToLanes(call.input.d_v);
+  const bool suits_bf16 = SuitsBf16x3(call.input.k.type, call.input.d_k);
   return {.queries = carver.Take<float>(kTileRows * d_k),
           .key_panel = carver.Take<float>(call.input.d_k * kBlockKeys),
           .value_panel = carver.Take<float>(kBlockKeys * d_v),
           .scores = carver.Take<float>(kTileRows * kBlockKeys),
-          .magnitude = carver.Take<int32_t>(d_k)};
+          .magnitude = carver.Take<int32_t>(d_k),
+          .query_tiles = suits_bf16 ? carver.Take<uint8_t>(Bf16QueryBytes(call.input.d_k)) : nullptr};
+}
+
+Workspace Workspace::WithOwnQueries(Carver& carver, const Call& call) const {
+  const int64_t d_k = PadToLanes(call.input.d_k);
+  Workspace own = *this;
+  own.queries = carver.Take<float>(kMostBf16Rows * d_k);
+  own.magnitude = carver.Take<int32_t>(d_k);
+  own.query_tiles = carver.Take<uint8_t>(Bf16QueryBytes(call.input.d_k));
+  return own;
 }
 
 WholeRows WholeRows::Take(Carver& carver, const Call& call) {
@@ -171,8 +212,7 @@ void TilePart::PrepareScores(const Call& call, const RowState& row, int64_t firs
 // Offers the block's scores to a sparse row: to its mass if that is measured, to its candidates.
 void TilePart::OfferBlock(RowState& row, int64_t first_key, float* scores) const {
   if (row.measures_mass) AddToExpSum(scores, row.all);
-  row.n_scored +=
-      std::min<int64_t>(first_key + kBlockKeys, row.visible->end) - std::max<int64_t>(first_key, row.visible->begin);
+  row.n_scored += KeysSeen(row, first_key);
   // Sinks and window are in anyway: they do not compete.
   if (first_key < row.visible->sinks_end || first_key + kBlockKeys > row.visible->window_begin) {
     HideOutside(row.visible->sinks_end, row.visible->window_begin, first_key, scores);
@@ -205,32 +245,57 @@ void TilePart::AttendBlock(const Call& call, const TensorView& values, int64_t f
 
 void TilePart::Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin,
                     int64_t end, const Workspace& work) {
-  const int64_t d = call.input.d_k;
-  const int64_t stride = PadToLanes(d);
-  const auto n_rows = static_cast<int64_t>(scanned.size());
-  const bool has_dense = n_rows > 0 && scanned[0].is_dense;  // dense rows come first, and are scanned together
-  for (int64_t r = 0; r < n_rows; ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
-  std::fill_n(work.magnitude, stride, 0);
-  UpdateErrors(call, work, scanned);  // queries that are not finite, or keys that are all zero
-
+  std::optional<AmxRegisters> registers;
+  if (work.query_tiles != nullptr) registers.emplace();
+  StartScan(call, scanned, nullptr, work);
   const TensorView keys = call.KeysOf(batch, head_kv);
   const TensorView values = call.ValuesOf(batch, head_kv);
   for (int64_t first_key = begin; first_key < end; first_key += kBlockKeys) {
-    const int64_t count = std::min(kBlockKeys, end - first_key);
-    if (MultiplyBlock(keys, first_key, count, d, n_rows, work)) UpdateErrors(call, work, scanned);
-    for (int64_t r = 0; r < n_rows; ++r) {
-      RowState& row = scanned[r];
-      float* scores = work.scores + r * kBlockKeys;
-      if (row.is_canonical || !SeesBlock(row, first_key)) {
-        if (row.is_dense) std::fill_n(scores, kBlockKeys, kHidden);
-        continue;
-      }
-      PrepareScores(call, row, first_key, scores);
-      if (count < kBlockKeys) HideOutside(first_key, first_key + count, first_key, scores);
-      if (!row.is_dense) OfferBlock(row, first_key, scores);
-    }
-    if (has_dense) AttendBlock(call, values, first_key, count, work);
+    ScanBlock(call, values, scanned, {keys, first_key, std::min(kBlockKeys, end - first_key)}, work);
   }
+}
+
+void TilePart::StartScan(const Call& call, std::span<RowState> scanned, const int32_t* magnitude,
+                         const Workspace& work) {
+  const int64_t d = call.input.d_k;
+  const int64_t stride = PadToLanes(d);
+  const auto n_rows = static_cast<int64_t>(scanned.size());
+  for (int64_t r = 0; r < n_rows; ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
+  if (magnitude != nullptr) {
+    std::copy_n(magnitude, stride, work.magnitude);
+  } else {
+    std::fill_n(work.magnitude, stride, 0);
+  }
+  UpdateErrors(call, work, scanned);  // queries that are not finite, or keys that are all zero
+  scans_bf16_ = work.query_tiles != nullptr && n_rows <= kMostBf16Rows &&
+                SplitQueries(call.input.k.type, work.queries, n_rows, d, work.query_tiles);
+}
+
+void TilePart::ScanBlock(const Call& call, const TensorView& values, std::span<RowState> scanned, const KeyBlock& block,
+                         const Workspace& work) {
+  const auto n_rows = static_cast<int64_t>(scanned.size());
+  const bool has_dense = n_rows > 0 && scanned[0].is_dense;  // dense rows come first, and are scanned together
+  std::optional<BlockScores> scored;
+  if (scans_bf16_) scored = ScoreInBf16(block, call.input.d_k, scanned, work);
+  if (!scored) scored = ScoreInF32(block, call.input.d_k, n_rows, work);
+  if (scored->magnitude_grew) UpdateErrors(call, work, scanned);
+  const bool may_skip = scored->knows_competing && !(call.input.softcap > 0);
+  for (int64_t r = 0; r < n_rows; ++r) {
+    RowState& row = scanned[r];
+    if (may_skip && (scored->competing >> r & 1U) == 0) {
+      row.n_scored += KeysSeen(row, block.first);
+      continue;
+    }
+    float* scores = work.scores + r * kBlockKeys;
+    if (row.is_canonical || !SeesBlock(row, block.first)) {
+      if (row.is_dense) std::fill_n(scores, kBlockKeys, kHidden);
+      continue;
+    }
+    PrepareScores(call, row, block.first, scores);
+    if (block.count < kBlockKeys) HideOutside(block.first, block.first + block.count, block.first, scores);
+    if (!row.is_dense) OfferBlock(row, block.first, scores);
+  }
+  if (has_dense) AttendBlock(call, values, block.first, block.count, work);
 }
 
 // Offers a row's scores of all keys that it sees; the first one is that of key `begin`.

@@ -11,6 +11,7 @@
 #include "topk/call.h"
 #include "topk/carver.h"
 #include "topk/key_panels.h"
+#include "topk/load/key_block.h"
 #include "topk/select/candidates.h"
 
 namespace topk {
@@ -38,13 +39,16 @@ struct RowStart {
 
 // Per thread: packed blocks and the scores of a tile against one block.
 struct Workspace {
-  float* queries = nullptr;      // [kTileRows][PadToLanes(d_k)], scaled
-  float* key_panel = nullptr;    // [d_k][kBlockKeys]
-  float* value_panel = nullptr;  // [kBlockKeys][PadToLanes(d_v)]
-  float* scores = nullptr;       // [kTileRows][kBlockKeys]
-  int32_t* magnitude = nullptr;  // [PadToLanes(d_k)]: the largest number of each dimension of the keys so far
+  float* queries = nullptr;        // [kTileRows][PadToLanes(d_k)], scaled
+  float* key_panel = nullptr;      // [d_k][kBlockKeys]
+  float* value_panel = nullptr;    // [kBlockKeys][PadToLanes(d_v)]
+  float* scores = nullptr;         // [kTileRows][kBlockKeys]
+  int32_t* magnitude = nullptr;    // [PadToLanes(d_k)]: the largest number of each dimension of the keys so far
+  uint8_t* query_tiles = nullptr;  // Bf16QueryBytes(d_k): the queries in parts, where keys suit bf16x3/bf16x3.h
 
   static Workspace Take(Carver& carver, const Call& call);
+  // Shares all but what a scan remembers from block to block, for up to kMostBf16Rows rows.
+  Workspace WithOwnQueries(Carver& carver, const Call& call) const;
 };
 
 // Per thread: the scores of a tile against all keys, where those are few.
@@ -85,6 +89,12 @@ class TilePart {
   // Scans keys [begin, end) in f32 for f32_rows(), or for sparse ones of int8_rows().
   void Scan(const Call& call, int64_t batch, int64_t head_kv, std::span<RowState> scanned, int64_t begin, int64_t end,
             const Workspace& work);
+  // The same step by step: the start, and then blocks of up to kBlockKeys keys, of one batch and KV head; if
+  // work.query_tiles is not null, while the thread has AmxRegisters. magnitude: what is known of some of the keys'
+  // magnitudes, or null.
+  void StartScan(const Call& call, std::span<RowState> scanned, const int32_t* magnitude, const Workspace& work);
+  void ScanBlock(const Call& call, const TensorView& values, std::span<RowState> scanned, const KeyBlock& block,
+                 const Workspace& work);
 
   // The same for f32_rows() that are sparse, over all their keys, which are in `panels`; few rows need none (null), see
   // direct/direct.h. Every score is there before the selection begins, which takes one search for each row.
@@ -120,7 +130,8 @@ class TilePart {
   int64_t n_dense_ = 0;
   int64_t n_f32_ = 0;
   int64_t n_scanned_ = 0;
-  float* sums_ = nullptr;  // [max_rows][PadToLanes(d_v)]: sum of exp(s - largest) v of dense rows
+  bool scans_bf16_ = false;  // by work.query_tiles
+  float* sums_ = nullptr;    // [max_rows][PadToLanes(d_v)]: sum of exp(s - largest) v of dense rows
   int64_t sum_stride_ = 0;
   float* candidate_scores_ = nullptr;  // [max_rows][capacity]
   KeyIndex* candidate_keys_ = nullptr;

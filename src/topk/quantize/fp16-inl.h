@@ -24,12 +24,6 @@ inline constexpr int64_t kHalves = 32;                    // of a vector
 inline constexpr int64_t kHalvesChunk = 2 * kHalves;      // of a key, which become 64 bytes
 inline constexpr int64_t kMostHalves = 8 * kHalvesChunk;  // head sizes up to this
 
-// With VBMI, which picks bytes of two vectors. Part of the target AMX: the first processors to have one have both.
-inline bool UsesFp16() {
-  static const bool has_fp16 = __builtin_cpu_supports("avx512fp16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0;
-  return has_fp16 && UsesAmx();
-}
-
 // In f16 a number of [1024, 2048) has steps of 1. So k f + (1536 + 128 - c), rounded once, is an integer, and if that
 // is between 1536 and 1791, k's number fits into a byte: the upper byte is that of 1536, the lower one 128 + the
 // number.

@@ -18,6 +18,7 @@
 
 #include <cstdint>
 
+#include "topk/load/key_block.h"
 #include "topk/load/pack.h"
 #include "topk/quantize/quantize.h"
 
@@ -37,26 +38,6 @@ inline constexpr float kLargestNumber = 127.0F;
 // kLargestCentre + 128.
 inline constexpr float kLargestCentre = 0x1p16F;
 inline constexpr float kRowResidual = 0.51F;
-
-// Memory that is fetched into the L2 cache while something else is computed; it need not be there.
-struct FetchAhead {
-  const uint8_t* begin = nullptr;
-  int64_t bytes = 0;
-
-  // Part number `index` of `count`.
-  FetchAhead Part(int64_t index, int64_t count) const {
-    const int64_t first = bytes * index / count;
-    return {begin + first, bytes * (index + 1) / count - first};
-  }
-};
-
-// Keys [first, first + count) of one batch and KV head, count <= kBlockKeys.
-struct KeyBlock {
-  TensorView keys;
-  int64_t first;
-  int64_t count;
-  FetchAhead ahead = {};
-};
 
 // panel: QuantizedPanelBytes(PadToRowChunks(d)) bytes, 64-byte aligned, of the block's keys; what stands for other keys
 // and dimensions is 0. factor, centre: f_i and c_i, |c_i| <= kLargestCentre, arrays of PadToRowChunks(d) with zeros

@@ -18,40 +18,8 @@ HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
 
-inline constexpr int64_t kAmxRows = 16;        // of a tile register
-inline constexpr int64_t kAmxDimensions = 64;  // of a row, a byte each
-inline constexpr int64_t kAmxTiles = 2;        // rows and keys of a step: 2 x 2 tiles of products, 2 and 2 of operands
-
-// The tile registers of this thread, configured as long as this lives. ggml, on the same threads, configures them once
-// and for all, so what was there before is put back.
-class AmxRegisters {
- public:
-  AmxRegisters() {
-    Configuration ours{};
-    for (int i = 0; i < 8; ++i) {
-      ours.row_bytes[i] = kAmxDimensions;
-      ours.rows[i] = kAmxRows;
-    }
-    asm volatile("sttilecfg %0" : "=m"(before_));  // NOLINT(hicpp-no-assembler)
-    asm volatile("ldtilecfg %0" : : "m"(ours));    // NOLINT(hicpp-no-assembler)
-  }
-  ~AmxRegisters() { asm volatile("ldtilecfg %0" : : "m"(before_)); }  // NOLINT(hicpp-no-assembler)
-
-  AmxRegisters(const AmxRegisters&) = delete;
-  AmxRegisters& operator=(const AmxRegisters&) = delete;
-
- private:
-  struct Configuration {  // as the instructions have it
-    uint8_t palette = 1;
-    uint8_t start_row = 0;
-    uint8_t reserved[14] = {};
-    uint16_t row_bytes[16] = {};
-    uint8_t rows[16] = {};
-  };
-  static_assert(sizeof(Configuration) == 64);
-
-  Configuration before_;
-};
+inline constexpr int64_t kAmxDimensions = kAmxRowBytes;
+inline constexpr int64_t kAmxTiles = 2;  // rows and keys of a step: 2 x 2 tiles of products, 2 and 2 of operands
 
 // products[t][u] = those of rows 16 t + [0, 16) with keys 16 u + [0, 16) of a panel, t, u < 2: their signed bytes
 // times the keys' unsigned ones. d: a multiple of kAmxDimensions. Needs an AmxRegisters.

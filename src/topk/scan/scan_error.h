@@ -17,7 +17,7 @@ inline float ScanErrorOfSums(double products, double magnitudes, int64_t d, floa
   // Beyond this a score, or a score plus a mask of f32's smallest number, could overflow.
   constexpr double kLargestScore = 1e30;
   if (!(products < kLargestScore)) return std::numeric_limits<float>::infinity();
-  const double dot = kMargin * static_cast<double>(d + 8) * kUnit * products;
+  const double dot = kMargin * static_cast<double>(3 * d + 16) * kUnit * products;
   const double flushed = 0x1p-125 * (static_cast<double>(d) + magnitudes);
   return static_cast<float>(kMargin * (dot + flushed + static_cast<double>(kSoftcapUlps) * kUnit * softcap));
 }
