@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "atomic_file.h"
 #include "attention/inputs.h"
 #include "attention/options.h"
 #include "attention/report.h"
@@ -15,6 +14,7 @@
 #include "interrupts.h"
 #include "provenance.h"
 #include "run.h"
+#include "shared/figure_files.h"
 #include "shared/interrupted.h"
 #include "subcommands.h"
 
@@ -75,10 +75,9 @@ Conditions ConditionsOf(const Options& options, const CpuBackend& cpu) {
           .command = CommandOf(options)};
 }
 
-// Prints each line of the table when it is there.
-std::vector<Row> RunCases(const CpuBackend& cpu, const std::vector<Case>& cases, const Options& options,
-                          const std::atomic<bool>& stop) {
-  std::vector<Row> rows;
+// Prints each line of the table when it is there, and adds it to `rows`.
+void RunCases(const CpuBackend& cpu, const std::vector<Case>& cases, const Options& options,
+              const std::atomic<bool>& stop, std::vector<Row>& rows) {
   for (const Case& the_case : cases) {
     const std::string where =
         "[" + std::to_string(rows.size() + 1) + "/" + std::to_string(cases.size()) + "] " + the_case.Name() + ": ";
@@ -86,7 +85,6 @@ std::vector<Row> RunCases(const CpuBackend& cpu, const std::vector<Case>& cases,
     rows.push_back(RunCase(cpu, the_case, options, stop, say));
     std::cout << MarkdownLine(rows.back()) << std::flush;
   }
-  return rows;
 }
 
 // Nothing stops a measurement that says little, but who reads it should know.
@@ -111,25 +109,17 @@ topk::Status FindCases(const Options& options, std::vector<Case>& cases) {
   return {};
 }
 
-topk::Status CheckFiles(const Options& options) {
-  for (const std::string& path : {options.json, options.csv, options.markdown}) {
-    if (path.empty()) continue;
-    if (topk::Status status = CheckWritable(path); !status.ok()) return status;
-  }
-  return {};
-}
-
-topk::Status WriteFiles(const Options& options, const Conditions& conditions, const std::vector<Row>& rows) {
-  std::string markdown = MarkdownHead(conditions);
-  for (const Row& row : rows) markdown += MarkdownLine(row);
-  topk::Status status;
-  const auto write = [&status](const std::string& path, const std::string& content) {
-    if (status.ok() && !path.empty()) status = WriteFileAtomically(path, content);
+// `rows` may grow until the files are written. `conditions`: of what is measured; as they are by default until then.
+// All three must outlive the result.
+std::vector<FigureFile> FilesOf(const Options& options, const Conditions& conditions, const std::vector<Row>& rows) {
+  const auto markdown = [&] {
+    std::string text = MarkdownHead(conditions);
+    for (const Row& row : rows) text += MarkdownLine(row);
+    return text;
   };
-  write(options.json, Json(conditions, rows));
-  write(options.csv, attention_bench::Csv(rows));
-  write(options.markdown, markdown);
-  return status;
+  return {{"--json", options.json, [&] { return Json(conditions, rows); }},
+          {"--csv", options.csv, [&] { return attention_bench::Csv(rows); }},
+          {"--markdown", options.markdown, markdown}};
 }
 
 bool AsksForHelp(Arguments arguments) {
@@ -148,7 +138,10 @@ int RunBenchAttention(Arguments arguments) {
   }
   Options options;
   topk::Status status = ParseOptions(arguments, options);
-  if (status.ok()) status = CheckFiles(options);
+  Conditions conditions;
+  std::vector<Row> rows;
+  const std::vector<FigureFile> files = FilesOf(options, conditions, rows);
+  if (status.ok()) status = CheckFigureFiles(files);
   std::vector<Case> cases;
   if (status.ok()) status = FindCases(options, cases);
   if (!status.ok()) {
@@ -162,13 +155,13 @@ int RunBenchAttention(Arguments arguments) {
   try {
     WarnOfThreads(options);
     const CpuBackend cpu(options.threads);
-    const Conditions conditions = ConditionsOf(options, cpu);
+    conditions = ConditionsOf(options, cpu);
     std::cout << MarkdownHead(conditions) << std::flush;
-    const std::vector<Row> rows = RunCases(cpu, cases, options, stop);
+    RunCases(cpu, cases, options, stop, rows);
     WarnOfUnsteadyRows(rows);
-    status = WriteFiles(options, conditions, rows);
+    status = WriteFigureFiles(files);
   } catch (const Interrupted&) {
-    std::cerr << "interrupted: no files were written\n";
+    std::cerr << SaveInterrupted(files, rows.size()) << "\n";
     return kExitInterrupted;
   } catch (const std::exception& error) {
     PrintError(error.what());

@@ -5,7 +5,6 @@
 #include <string>
 #include <vector>
 
-#include "atomic_file.h"
 #include "end_to_end/options.h"
 #include "end_to_end/report.h"
 #include "end_to_end/run.h"
@@ -17,6 +16,7 @@
 #include "llama.h"
 #include "provenance.h"
 #include "run.h"
+#include "shared/figure_files.h"
 #include "shared/interrupted.h"
 #include "subcommands.h"
 
@@ -54,8 +54,8 @@ void PrintHelp() {
          "  # all of it, with a cache in 8 bits and a text of yours\n"
          "  qwen-infer bench --compare -m model.gguf -ctk q8_0 -ctv q8_0 -f text.txt --json compare.json\n"
          "\n"
-         "Exit codes: 0 done; 1 failed; 2 mistakes in the flags; 130 interrupted: the lines that are there stay, no\n"
-         "files are written.\n";
+         "Exit codes: 0 done; 1 failed; 2 mistakes in the flags; 130 interrupted: the files have the lines that are\n"
+         "finished.\n";
 }
 
 // Splits the flags of top-k attention from those of the comparison.
@@ -72,9 +72,6 @@ topk::Status Parse(Arguments arguments, CommandLine& line, Options& options) {
   const std::vector<std::string_view> rest(line.llama.begin(), line.llama.end());
   status = ParseOptions(rest, options);
   if (status.ok()) status = CheckFitsModel(line.settings, options.model);
-  for (const std::string& path : {options.json, options.markdown}) {
-    if (status.ok() && !path.empty()) status = CheckWritable(path);
-  }
   return status;
 }
 
@@ -101,34 +98,40 @@ void LogErrors(ggml_log_level level, const char* text, void* /*data*/) {
   if (level == GGML_LOG_LEVEL_ERROR) std::cerr << text;
 }
 
-topk::Status WriteFiles(const Options& options, const Conditions& conditions, const std::vector<Row>& rows) {
-  topk::Status status;
-  if (!options.json.empty()) status = WriteFileAtomically(options.json, Json(conditions, options, rows));
-  if (!status.ok() || options.markdown.empty()) return status;
-  std::string markdown = MarkdownHead(conditions, options);
-  for (const Row& row : rows) markdown += MarkdownLine(row);
-  return WriteFileAtomically(options.markdown, markdown);
-}
-
-topk::Status Compare(const Options& options, const Settings& settings, const std::string& command,
-                     const std::atomic<bool>& stop) {
-  llama_backend_init();
-  const Conditions conditions = {.processor = Processor(),
-                                 .date = Today(),
-                                 .versions = SoftwareVersions(),
-                                 .settings = FormatSettings(settings),
-                                 .command = command};
+// What is known of a comparison.
+struct Comparison {
+  Options options;
+  Conditions conditions;
   std::vector<Row> rows;
+
+  // Reads the comparison when it is written.
+  std::vector<FigureFile> Files() const {
+    const auto markdown = [this] {
+      std::string text = MarkdownHead(conditions, options);
+      for (const Row& row : rows) text += MarkdownLine(row);
+      return text;
+    };
+    return {{"--json", options.json, [this] { return Json(conditions, options, rows); }},
+            {"--markdown", options.markdown, markdown}};
+  }
+};
+
+void Compare(const Settings& settings, const std::string& command, const std::atomic<bool>& stop,
+             Comparison& comparison) {
+  llama_backend_init();
+  comparison.conditions = {.processor = Processor(),
+                           .date = Today(),
+                           .versions = SoftwareVersions(),
+                           .settings = FormatSettings(settings),
+                           .command = command};
   // The head comes with the first line: a run that fails leaves nothing on stdout.
-  const end_to_end_bench::Listener listener = {.say = [](std::string_view what) { std::cerr << what << "\n"; },
-                                               .row =
-                                                   [&](const Row& row) {
-                                                     if (rows.empty()) std::cout << MarkdownHead(conditions, options);
-                                                     std::cout << MarkdownLine(row) << std::flush;
-                                                     rows.push_back(row);
-                                                   }};
-  RunComparison(options, settings, stop, listener);
-  return WriteFiles(options, conditions, rows);
+  const auto add = [&comparison](const Row& row) {
+    if (comparison.rows.empty()) std::cout << MarkdownHead(comparison.conditions, comparison.options);
+    std::cout << MarkdownLine(row) << std::flush;
+    comparison.rows.push_back(row);
+  };
+  const auto say = [](std::string_view what) { std::cerr << what << "\n"; };
+  RunComparison(comparison.options, settings, stop, {.say = say, .row = add});
 }
 
 }  // namespace
@@ -140,10 +143,11 @@ int RunBenchCompare(Arguments arguments) {
     return kExitSuccess;
   }
   CommandLine line;
-  Options options;
-  const topk::Status usage = Parse(arguments, line, options);
-  if (!usage.ok()) {
-    PrintError(usage.message());
+  Comparison comparison;
+  topk::Status status = Parse(arguments, line, comparison.options);
+  if (status.ok()) status = CheckFigureFiles(comparison.Files());
+  if (!status.ok()) {
+    PrintError(status.message());
     std::cerr << "See qwen-infer bench --compare --help\n";
     return kExitUsage;
   }
@@ -152,11 +156,12 @@ int RunBenchCompare(Arguments arguments) {
   std::atomic<bool> stop = false;
   const InterruptListener listener([&stop] { stop = true; });
   try {
-    const topk::Status status = Compare(options, line.settings, CommandWith(options, arguments), stop);
+    Compare(line.settings, CommandWith(comparison.options, arguments), stop, comparison);
+    status = WriteFigureFiles(comparison.Files());
     if (status.ok()) return kExitSuccess;
     PrintError(status.message());
   } catch (const Interrupted&) {
-    std::cerr << "interrupted: no files were written\n";
+    std::cerr << SaveInterrupted(comparison.Files(), comparison.rows.size()) << "\n";
     return kExitInterrupted;
   } catch (const std::exception& error) {
     PrintError(error.what());

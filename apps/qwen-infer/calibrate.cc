@@ -7,9 +7,10 @@
 #include <iostream>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "atomic_file.h"
-#include "attention/measure.h"
+#include "flags.h"
 #include "interrupts.h"
 #include "run.h"
 #include "shared/interrupted.h"
@@ -19,16 +20,29 @@ namespace qwen_infer {
 
 namespace {
 
+using attention_bench::Calibration;
+
 void PrintHelp() {
   std::cout
       << "qwen-infer calibrate: measure from how many keys on top-k attention is faster than full attention here.\n"
          "\n"
-         "Rows that see fewer keys run dense. Takes seconds, on all cores: run it while nothing else does. The\n"
-         "result is kept in\n"
+         "Rows that see fewer keys run dense. llama.cpp's attention, the faster of its ways with and without flash\n"
+         "attention, is timed beside both; where it is the fastest, a warning says so. Takes up to half a minute, on\n"
+         "all cores: run it while nothing else does. What differs from round to round by more than a fifth is\n"
+         "measured again, and named if it stays so. The result is kept in\n"
          "  "
       << CrossoverPath()
       << "\n(QWEN_INFER_CACHE or XDG_CACHE_HOME move it) and used from then on by qwen-infer and by the plugin,\n"
          "wherever the crossover is auto; a file of another machine or version is ignored. It takes no flags.\n";
+}
+
+void Warn(const Calibration& found) {
+  for (const std::string& warning : found.warnings) std::cerr << "warning: " << warning << "\n";
+  if (found.n_noisy == 0) return;
+  std::cerr
+      << "note: " << found.n_noisy << " of " << found.n_trials
+      << " measurements differed from round to round by more than a fifth, though they were repeated: the machine "
+         "has other work to do. The result is kept; run this again while nothing else runs\n";
 }
 
 // Before seconds are spent on what could not be kept.
@@ -45,11 +59,12 @@ topk::Status MakeFolder(const std::string& path) {
 }  // namespace
 
 int RunCalibrate(Arguments arguments) {
+  // --help wins over a mistake.
+  if (HasLlamaFlag(std::vector<std::string>(arguments.begin(), arguments.end()), kHelpFlags)) {
+    PrintHelp();
+    return kExitSuccess;
+  }
   if (!arguments.empty()) {
-    if (arguments[0] == "--help" || arguments[0] == "-h") {
-      PrintHelp();
-      return kExitSuccess;
-    }
     PrintError("calibrate takes no arguments, but there is '" + std::string(arguments[0]) + "'");
     std::cerr << "See qwen-infer calibrate --help\n";
     return kExitUsage;
@@ -65,8 +80,11 @@ int RunCalibrate(Arguments arguments) {
   try {
     CrossoverTable table{ThisMachine(), {}};
     std::cerr << "measuring on " << table.machine.processor << " with " << table.machine.threads << " threads\n";
-    table.entries = attention_bench::MeasureCrossovers(table.machine.threads, stop,
-                                                       [](std::string_view what) { std::cerr << what << "\n"; });
+    const Calibration found = attention_bench::Calibrate(table.machine.threads, stop, [](std::string_view what) {
+      std::cerr << "\n" << what << "\n";
+    });
+    table.entries = found.crossovers;
+    Warn(found);
     status = WriteFileAtomically(path, FormatCrossovers(table));
     if (!status.ok()) {
       PrintError(status.message());

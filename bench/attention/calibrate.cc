@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <string>
+#include <iomanip>
+#include <sstream>
 
 #include "attention/cache_size.h"
 #include "attention/contest.h"
 #include "attention/measure.h"
-#include "attention/problem.h"
-#include "attention/result.h"
-#include "types.h"
+#include "attention/stock.h"
+#include "shared/fixed.h"
+#include "shared/interrupted.h"
+#include "shared/ratio.h"
+#include "shared/stopwatch.h"
 
 namespace qwen_infer::attention_bench {
 
@@ -27,75 +30,82 @@ constexpr std::array<int64_t, 7> kTried = {512, 768, 1024, 1536, 2048, 3072, 409
 constexpr int kRounds = 5;
 // Decode is measured over so many calls that the clock's resolution is nothing.
 constexpr double kLeastSeconds = 0.003;
-// K of all copies; V takes as much again. More than most caches hold, less than most machines can spare.
+// K of all copies; V takes twice as much again, for llama.cpp keeps it transposed. More than most caches hold, less
+// than most machines can spare.
 constexpr int64_t kMostColdBytes = int64_t{128} << 20;
+// Rounds that differ by more than this share are repeated, until this time has passed in all.
+constexpr double kSteadySpread = 1.2;
+constexpr double kSecondsForRepeating = 25;
+// Shares of llama.cpp's time above which ours is called slower: less is within what rounds differ by.
+constexpr double kSlower = 1.05;
 
-topk::TensorView ViewOf(const ggml_tensor& tensor, int64_t first_token) {
-  return {static_cast<const uint8_t*>(tensor.data) + first_token * static_cast<int64_t>(tensor.nb[2]),
-          DataTypeOf(tensor.type).value_or(topk::DataType::kF16), static_cast<int64_t>(tensor.nb[2]),
-          static_cast<int64_t>(tensor.nb[1]), 0};
+double SpreadOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t left_out = values.size() > 2 ? 1 : 0;
+  return values[values.size() - 1 - left_out] / values[left_out];
 }
 
-// One head size and number of queries, with any number of keys up to the most.
+Trial TrialOf(int64_t n_key, const Times& times) {
+  const std::vector<double>& top_k = times.call[IndexOf(Method::kAsUsed)];
+  const std::vector<double>& dense = times.call[IndexOf(Method::kDense)];
+  const std::vector<double>& flash = times.call[IndexOf(Method::kStockFlash)];
+  const std::vector<double>& products = times.call[IndexOf(Method::kStockProducts)];
+  const std::vector<double>& llama = Median(flash) <= Median(products) ? flash : products;
+  std::vector<double> shares;
+  for (size_t round = 0; round < top_k.size(); ++round) shares.push_back(top_k[round] / dense[round]);
+  constexpr double kMicro = 1e6;
+  return {.n_key = n_key,
+          .share = Median(shares),
+          .top_k = kMicro * Median(top_k),
+          .dense = kMicro * Median(dense),
+          .llama = kMicro * Median(llama),
+          .top_k_llama = RatioOfNeighbours(top_k, llama).median,
+          .dense_llama = RatioOfNeighbours(dense, llama).median,
+          .spread = SpreadOf(shares)};
+}
+
+// All ways of one shape at one number of keys, on K and V that are cold in decode.
 class Rivals {
  public:
-  Rivals(int64_t head_size, int64_t n_query, int threads, const std::atomic<bool>& stop)
-      : problem_(
-            {.heads = {kHeads, kHeadsKv, head_size}, .type = GGML_TYPE_F16, .n_query = n_query, .n_key = kTried.back()},
-            std::min(2 * LastLevelCacheBytes(), kMostColdBytes)),
-        output_(static_cast<size_t>(problem_.the_case.Rows() * head_size)),
-        executor_(topk::OpenMpExecutor(threads)),
-        stop_(stop) {}
+  Rivals(const CpuBackend& cpu, int threads, int64_t head_size, int64_t n_query, int64_t n_key)
+      : options_(OptionsOf(threads)), contest_(cpu, CaseOf(head_size, n_query, n_key), options_, Ours(n_key)) {}
 
-  Trial Try(int64_t n_key) {
-    // Without mass: few rows have it measured in use, and those with round numbers of keys, as here, are among them.
-    const topk::TopKOptions top_k = {.k = kCalibratedBudget, .sparse = true};
-    const topk::TopKOptions dense = {.k = kCalibratedBudget, .crossover = n_key + 1};
-    Seconds(n_key, top_k);  // warms up
-    std::vector<double> top_k_seconds;
-    std::vector<double> dense_seconds;
-    for (int round = 0; round < kRounds; ++round) {
-      dense_seconds.push_back(Seconds(n_key, dense));
-      top_k_seconds.push_back(Seconds(n_key, top_k));
+  Trial Try(const std::atomic<bool>& stop) const {
+    for (const Contestant& contestant : contest_.contestants()) {  // warms up
+      if (stop) throw Interrupted();
+      contestant.run(0);
     }
-    return {n_key, RatioOfNeighbours(top_k_seconds, dense_seconds).median};
+    return TrialOf(contest_.problem().the_case.n_key, Measure(contest_, {}, options_, stop));
   }
 
  private:
-  // Of a call. Every call takes the next piece of the caches, which so was not used for long.
-  double Seconds(int64_t n_key, const topk::TopKOptions& options) {
-    return SecondsPerCall(kLeastSeconds, stop_,
-                          [&] { RunAttention(InputOf(next_piece_++, n_key), options, output_.data(), {}, executor_); });
+  static Options OptionsOf(int threads) {
+    Options options;
+    options.threads = threads;
+    options.seconds = kLeastSeconds;
+    options.repeat = kRounds;
+    options.cold_bytes = std::min(2 * LastLevelCacheBytes(), kMostColdBytes);
+    return options;
+  }
+  static Case CaseOf(int64_t head_size, int64_t n_query, int64_t n_key) {
+    return {.heads = {kHeads, kHeadsKv, head_size}, .type = GGML_TYPE_F16, .n_query = n_query, .n_key = n_key};
+  }
+  // Without mass: few rows have it measured in use, and those with round numbers of keys, as here, are among them.
+  static std::vector<OurMethod> Ours(int64_t n_key) {
+    return {{Method::kDense, {.k = n_key}}, {Method::kAsUsed, {.k = kCalibratedBudget, .sparse = true}}};
   }
 
-  topk::AttentionInput InputOf(size_t piece, int64_t n_key) const {
-    const size_t pieces_of_copy = problem_.the_case.n_key / n_key;
-    const Cache& cache = problem_.caches[piece / pieces_of_copy % problem_.caches.size()];
-    const int64_t first = static_cast<int64_t>(piece % pieces_of_copy) * n_key;
-    const Case& shape = problem_.the_case;
-    topk::AttentionInput input;
-    input.n_query = std::min(shape.n_query, n_key);
-    input.n_key = n_key;
-    input.n_head = shape.heads.n_head;
-    input.n_head_kv = shape.heads.n_head_kv;
-    input.d_k = shape.heads.d;
-    input.d_v = shape.heads.d;
-    input.q = ViewOf(*problem_.q, 0);
-    input.k = ViewOf(*cache.k, first);
-    input.v = ViewOf(*cache.v, first);
-    input.causal = true;
-    input.scale = shape.Scale();
-    return input;
-  }
-
-  Problem problem_;
-  std::vector<float> output_;
-  topk::Executor executor_;
-  const std::atomic<bool>& stop_;
-  size_t next_piece_ = 0;
+  Options options_;
+  Contest contest_;
 };
 
+std::string Keys(int64_t n) { return std::to_string(n) + " keys"; }
+
+std::string Microseconds(double x) { return Fixed(x, x < 100 ? 1 : 0); }
+
 }  // namespace
+
+bool Trial::IsNoisy() const { return spread > kSteadySpread; }
 
 int64_t FindCrossover(const std::vector<Trial>& trials) {
   int64_t crossover = 2 * trials.back().n_key;
@@ -110,18 +120,71 @@ int64_t FindCrossover(const std::vector<Trial>& trials) {
   return crossover;
 }
 
-std::vector<Crossover> MeasureCrossovers(int threads, const std::atomic<bool>& stop,
-                                         const std::function<void(std::string_view)>& say) {
-  std::vector<Crossover> found;
+Trial TrySteadily(const std::function<Trial()>& attempt, const std::function<bool()>& may_repeat) {
+  Trial best = attempt();
+  for (int more = 1; more < kMostAttempts && best.IsNoisy() && may_repeat(); ++more) {
+    const Trial again = attempt();
+    if (again.spread < best.spread) best = again;
+  }
+  return best;
+}
+
+std::string Report(std::string_view what, const std::vector<Trial>& trials, int64_t crossover) {
+  std::ostringstream text;
+  constexpr int kColumn = 12;
+  const auto cell = [&text](std::string_view content) { text << std::setw(kColumn) << content; };
+  text << what << ", microseconds a call:\n";
+  for (const std::string_view title : {"keys", "top-k", "dense", "llama.cpp"}) cell(title);
+  text << "\n";
+  for (const Trial& trial : trials) {
+    cell(std::to_string(trial.n_key));
+    for (const double time : {trial.top_k, trial.dense, trial.llama}) cell(Microseconds(time));
+    if (trial.IsNoisy()) text << "  rounds differ by " << Fixed(100 * (trial.spread - 1), 0) << " %";
+    text << "\n";
+  }
+  text << "top-k from " << Keys(crossover) << " on, dense below";
+  return text.str();
+}
+
+std::vector<std::string> Warnings(std::string_view what, const std::vector<Trial>& trials, int64_t crossover) {
+  std::vector<std::string> warnings;
+  for (const Trial& trial : trials) {
+    const bool takes_top_k = trial.n_key >= crossover;
+    const double share = takes_top_k ? trial.top_k_llama : trial.dense_llama;
+    if (share <= kSlower) continue;
+    const bool both_are = std::min(trial.top_k_llama, trial.dense_llama) > kSlower;
+    warnings.push_back(std::string(what) + ", " + Keys(trial.n_key) + ": " +
+                       (both_are      ? "both our ways are"
+                        : takes_top_k ? "top-k is"
+                                      : "dense is") +
+                       " slower than llama.cpp's attention, which takes " + Microseconds(trial.llama) +
+                       " us a call; what is used takes " + Fixed(share, 2) + " times that");
+  }
+  return warnings;
+}
+
+Calibration Calibrate(int threads, const std::atomic<bool>& stop, const std::function<void(std::string_view)>& say) {
+  if (stop) throw Interrupted();
+  const Stopwatch stopwatch;
+  const auto may_repeat = [&stopwatch] { return stopwatch.Seconds() < kSecondsForRepeating; };
+  const CpuBackend cpu(threads);
+  Calibration found;
   for (const int64_t head_size : kHeadSizes) {
     for (const int64_t n_query : {kDecodeQueries, kPrefillQueries}) {
-      Rivals rivals(head_size, n_query, threads, stop);
       std::vector<Trial> trials;
-      for (const int64_t n_key : kTried) trials.push_back(rivals.Try(n_key));
+      for (const int64_t n_key : kTried) {
+        const Rivals rivals(cpu, threads, head_size, n_query, n_key);
+        trials.push_back(TrySteadily([&] { return rivals.Try(stop); }, may_repeat));
+        ++found.n_trials;
+        found.n_noisy += trials.back().IsNoisy() ? 1 : 0;
+      }
       const int64_t crossover = FindCrossover(trials);
-      found.push_back({head_size, n_query, crossover});
-      say("heads of " + std::to_string(head_size) + ", " + (n_query == 1 ? "decode" : "prefill") +
-          ": top-k is faster from " + std::to_string(crossover) + " keys on");
+      found.crossovers.push_back({head_size, n_query, crossover});
+      const std::string what = "heads of " + std::to_string(head_size) + ", " +
+                               (n_query == 1 ? "decode" : "prefill of " + std::to_string(n_query));
+      say(Report(what, trials, crossover));
+      const std::vector<std::string> warnings = Warnings(what, trials, crossover);
+      found.warnings.insert(found.warnings.end(), warnings.begin(), warnings.end());
     }
   }
   return found;

@@ -15,7 +15,9 @@ std::string Case::InputsName() const { return inputs != nullptr ? inputs->name :
 std::string Case::Name() const {
   return std::to_string(n_query) + (n_query == 1 ? " query, " : " queries, ") + std::to_string(n_key) +
          " keys, heads " + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) + ":" +
-         std::to_string(heads.d) + ", " + ggml_type_name(type) + (inputs != nullptr ? ", " + inputs->name : "");
+         std::to_string(heads.d) + ", " + ggml_type_name(type) +
+         (n_visible > 0 ? ", " + std::to_string(n_visible) + " visible" : "") +
+         (inputs != nullptr ? ", " + inputs->name : "");
 }
 
 std::string_view NameOf(Method method) {

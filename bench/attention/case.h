@@ -20,12 +20,14 @@ struct HeadShape {
   int64_t d = 0;          // numbers of a head
 };
 
-// The queries are the last n_query of a context of n_key tokens: query i sees keys 0 .. n_key - n_query + i.
+// The queries are the last n_query of a context of n_key tokens: query i sees keys 0 .. n_key - n_query + i, or the
+// n_visible of those that a mask scatters over them.
 struct Case {
   HeadShape heads;
   ggml_type type = GGML_TYPE_F16;  // of K and V
   int64_t n_query = 0;
   int64_t n_key = 0;
+  int64_t n_visible = 0;                           // 0: all; else at most n_key - n_query + 1
   std::shared_ptr<const Inputs> inputs = nullptr;  // null: Gaussian numbers
 
   // One query, or those of speculative and parallel decoding: K is read once, from memory.
@@ -35,7 +37,9 @@ struct Case {
   // Bytes of K, and of V.
   int64_t KeyBytes() const { return static_cast<int64_t>(ggml_row_size(type, heads.d)) * heads.n_head_kv * n_key; }
   // Query-key pairs that the mask leaves, over all heads.
-  int64_t VisiblePairs() const { return heads.n_head * (n_query * n_key - n_query * (n_query - 1) / 2); }
+  int64_t VisiblePairs() const {
+    return heads.n_head * (n_visible > 0 ? n_query * n_visible : n_query * n_key - n_query * (n_query - 1) / 2);
+  }
   // Of scores: that of the inputs, or 1 / sqrt(d).
   float Scale() const;
   // "gaussian", or the name of the inputs' file.

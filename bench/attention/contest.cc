@@ -38,23 +38,29 @@ void RunAttention(const topk::AttentionInput& input, const topk::TopKOptions& op
   if (!status.ok()) throw std::runtime_error(status.message());
 }
 
-Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& options)
+std::vector<OurMethod> OurMethods(const Case& the_case, int64_t k) {
+  std::vector<OurMethod> methods = {{Method::kTopKF32, {.k = k, .scan = topk::ScanMode::kF32}}};
+  // Rows that see few keys for each that they keep gain nothing from integers.
+  const int64_t fewest_visible = the_case.n_visible > 0 ? the_case.n_visible : the_case.n_key - the_case.n_query + 1;
+  const bool all_rows_scan_integers = fewest_visible >= topk::kLeastKeysForInt8 * k;
+  if (all_rows_scan_integers) methods.push_back({Method::kTopKInt8, {.k = k, .scan = topk::ScanMode::kInt8}});
+  if (all_rows_scan_integers && !the_case.IsDecode()) {
+    methods.push_back({Method::kTopKInt16, {.k = k, .scan = topk::ScanMode::kInt16}});
+  }
+  methods.push_back({Method::kDense, {.k = the_case.n_key}});
+  methods.push_back({Method::kAsUsed, OptionsAsUsed(the_case, k)});
+  return methods;
+}
+
+Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& options,
+                 const std::vector<OurMethod>& ours)
     : problem_(the_case, options.cold_bytes), output_(static_cast<size_t>(the_case.Rows() * the_case.heads.d)) {
   AddStock(cpu, Method::kStockFlash);
   for (size_t copy = 0; copy < problem_.caches.size(); ++copy) inputs_.push_back(InputOf(stock_[0]->result(copy)));
   if (problem_.mask_f32 != nullptr) AddStock(cpu, Method::kStockProducts);
 
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
-  AddOurs(Method::kTopKF32, {.k = options.k, .scan = topk::ScanMode::kF32}, executor);
-  // Rows that see few keys for each that they keep gain nothing from integers.
-  const int64_t fewest_visible = the_case.n_key - the_case.n_query + 1;
-  const bool all_rows_scan_integers = fewest_visible >= topk::kLeastKeysForInt8 * options.k;
-  if (all_rows_scan_integers) AddOurs(Method::kTopKInt8, {.k = options.k, .scan = topk::ScanMode::kInt8}, executor);
-  if (all_rows_scan_integers && !the_case.IsDecode()) {
-    AddOurs(Method::kTopKInt16, {.k = options.k, .scan = topk::ScanMode::kInt16}, executor);
-  }
-  AddOurs(Method::kDense, {.k = the_case.n_key}, executor);
-  AddOurs(Method::kAsUsed, OptionsAsUsed(the_case, options.k), executor);
+  for (const OurMethod& method : ours) AddOurs(method, executor);
 }
 
 void Contest::AddStock(const CpuBackend& cpu, Method method) {
@@ -62,12 +68,12 @@ void Contest::AddStock(const CpuBackend& cpu, Method method) {
   contestants_.push_back({method, [stock](size_t copy) { stock->Run(copy); }, stock->output(), {}});
 }
 
-void Contest::AddOurs(Method method, const topk::TopKOptions& options, topk::Executor executor) {
+void Contest::AddOurs(const OurMethod& method, topk::Executor executor) {
   executor.scratch = &scratch_.emplace_back();  // kept from call to call, as the backend of a model keeps it
-  const auto run = [this, options, executor](size_t copy) {
+  const auto run = [this, options = method.options, executor](size_t copy) {
     RunAttention(inputs_[copy], options, output_.data(), {}, executor);
   };
-  contestants_.push_back({method, run, output_.data(), options});
+  contestants_.push_back({method.method, run, output_.data(), method.options});
 }
 
 }  // namespace qwen_infer::attention_bench

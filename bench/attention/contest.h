@@ -23,9 +23,20 @@ struct Contestant {
   topk::TopKOptions options;  // of our methods
 };
 
+// A method of ours and what it is told to do.
+struct OurMethod {
+  Method method;
+  topk::TopKOptions options;
+};
+
+// Those of the table.
+std::vector<OurMethod> OurMethods(const Case& the_case, int64_t k);
+
+// What runs against what: llama.cpp's ways, then ours in that order.
 class Contest {
  public:
-  Contest(const CpuBackend& cpu, const Case& the_case, const Options& options);
+  // Of `options`, the threads and the bytes of K count.
+  Contest(const CpuBackend& cpu, const Case& the_case, const Options& options, const std::vector<OurMethod>& ours);
 
   const Problem& problem() const { return problem_; }
   // What our kernels get: the operands of stock's flash attention, as the plugin would hand them over.
@@ -34,7 +45,7 @@ class Contest {
 
  private:
   void AddStock(const CpuBackend& cpu, Method method);
-  void AddOurs(Method method, const topk::TopKOptions& options, topk::Executor executor);
+  void AddOurs(const OurMethod& method, topk::Executor executor);
 
   Problem problem_;
   std::vector<std::unique_ptr<StockAttention>> stock_;

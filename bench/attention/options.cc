@@ -52,6 +52,14 @@ constexpr FlagRow<Options> kFlags[] = {
     {"queries", "LIST", "a list of integers from 1 to 16777216", "1,512",
      "up to 16 are decode, with caches cold; more are prefill: the last ones of the context",
      [](std::string_view v, Options& o) { return ReadList(v, ReadCount, o.queries); }},
+    {"visible", "LIST", "all or a list of integers from 1 to 16777216", "all",
+     "keys that the mask leaves each query, scattered over those up to its own, as models with trained sparse "
+     "attention "
+     "have them; the operation says so (n_kv_max)",
+     [](std::string_view v, Options& o) {
+       o.visible.clear();
+       return v == "all" || ReadList(v, ReadCount, o.visible);
+     }},
     {"types", "LIST", "a list of f32, f16, bf16 and q8_0", "f16", "types of K and V",
      [](std::string_view v, Options& o) { return ReadList(v, ReadKvType, o.types); }},
     {"inputs", "FILES", "a list of file names", "",
@@ -97,6 +105,13 @@ topk::Status CheckTogether(const Options& options) {
     return topk::InvalidArgument("--queries " + std::to_string(most_queries) + " is more than --keys " +
                                  std::to_string(fewest_keys) + ": the queries are the last ones of the keys");
   }
+  const int64_t fewest_seen = fewest_keys - most_queries + 1;
+  for (const int64_t visible : options.visible) {
+    if (visible <= fewest_seen) continue;
+    return topk::InvalidArgument("--visible " + std::to_string(visible) + " is more than the " +
+                                 std::to_string(fewest_seen) + " keys up to the first of --queries " +
+                                 std::to_string(most_queries) + " with --keys " + std::to_string(fewest_keys));
+  }
   for (const ggml_type type : options.types) {
     for (const HeadShape& shape : options.shapes) {
       if (shape.d % ggml_blck_size(type) == 0) continue;
@@ -109,7 +124,7 @@ topk::Status CheckTogether(const Options& options) {
 }
 
 // Recordings say what the tensors are like.
-constexpr std::string_view kSaidByInputs[] = {"shapes", "keys", "types"};
+constexpr std::string_view kSaidByInputs[] = {"shapes", "keys", "types", "visible"};
 
 topk::Status LeaveTensorsToInputs(std::span<const std::string_view> given, Options& options) {
   for (const std::string_view name : kSaidByInputs) {
@@ -138,11 +153,14 @@ std::string FlagHelp() { return kTable.Help(); }
 std::string CommandOf(const Options& options) { return kTable.Command("qwen-infer bench-attention", options); }
 
 std::vector<Case> CasesOf(const Options& options) {
+  const std::vector<int64_t> visible = options.visible.empty() ? std::vector<int64_t>{0} : options.visible;
   std::vector<Case> cases;
   for (const HeadShape& heads : options.shapes) {
     for (const ggml_type type : options.types) {
       for (const int64_t n_query : options.queries) {
-        for (const int64_t n_key : options.keys) cases.push_back({heads, type, n_query, n_key});
+        for (const int64_t n_key : options.keys) {
+          for (const int64_t n_visible : visible) cases.push_back({heads, type, n_query, n_key, n_visible});
+        }
       }
     }
   }

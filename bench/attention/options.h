@@ -18,6 +18,7 @@ struct Options {
   std::vector<HeadShape> shapes;
   std::vector<int64_t> keys;
   std::vector<int64_t> queries;
+  std::vector<int64_t> visible;  // empty: all keys up to a query's own
   std::vector<ggml_type> types;
   std::vector<std::string> inputs;  // files; if there are any, shapes, keys and types are empty
   int64_t k = 0;

@@ -121,6 +121,23 @@ TEST(OptionsTest, CasesAreAllCombinations) {
   EXPECT_EQ(cases.back().Name(), "8 queries, 128 keys, heads 8:8:64, q8_0");
 }
 
+TEST(OptionsTest, VisibleKeysAreOneMoreDimension) {
+  const std::vector<std::string_view> small = {"--shapes=4:2:32", "--keys=64,128", "--queries=1"};
+  const auto with = [&small](std::string_view visible) {
+    std::vector<std::string_view> all = small;
+    all.push_back(visible);
+    return all;
+  };
+  EXPECT_EQ(CasesOf(ParsedAs<Options>(with("--visible=all"))).size(), 2U);
+  const std::vector<Case> cases = CasesOf(ParsedAs<Options>(with("--visible=8,64")));
+  ASSERT_EQ(cases.size(), 4U);
+  EXPECT_EQ(cases[1].Name(), "1 query, 64 keys, heads 4:2:32, f16, 64 visible");
+  EXPECT_EQ(cases[1].VisiblePairs(), 4 * 64);
+  EXPECT_NE(RefusalAs<Options>(with("--visible=65")).find("--visible 65 is more than the 64 keys up to the first of"),
+            std::string::npos);
+  EXPECT_NE(RefusalAs<Options>(with("--visible=0")).find("--visible: '0' is not all or a list"), std::string::npos);
+}
+
 TEST(CaseTest, VisiblePairsFollowTheCausalMask) {
   const Case four{.heads = {2, 1, 32}, .type = GGML_TYPE_F16, .n_query = 3, .n_key = 10};
   EXPECT_EQ(four.VisiblePairs(), 2 * (8 + 9 + 10));

@@ -46,6 +46,17 @@ void Transpose(const ggml_tensor& v, ggml_tensor& v_transposed) {
   }
 }
 
+// One key of each of `count` equal parts of [0, n_key), at random.
+std::vector<int64_t> Scatter(int64_t count, int64_t n_key, std::mt19937& random) {
+  std::vector<int64_t> keys;
+  for (int64_t part = 0; part < count; ++part) {
+    const int64_t begin = part * n_key / count;
+    const int64_t end = (part + 1) * n_key / count;
+    keys.push_back(begin + static_cast<int64_t>(random() % static_cast<uint64_t>(end - begin)));
+  }
+  return keys;
+}
+
 void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
   if (from != nullptr) std::memcpy(to->data, from->data, ggml_nbytes(from));
 }
@@ -110,11 +121,14 @@ void Problem::FillTensors() {
 void Problem::FillMasks() {
   constexpr float kHidden = -std::numeric_limits<float>::infinity();
   const auto f16 = [](float x) { return ggml_fp32_to_fp16(x); };
+  std::mt19937 random(2);
   for (int64_t i = 0; i < the_case.n_query; ++i) {
-    const int64_t n_visible = the_case.n_key - the_case.n_query + i + 1;
+    const int64_t n_seen = the_case.n_key - the_case.n_query + i + 1;
+    const std::vector<int64_t> scattered = Scatter(the_case.n_visible, n_seen, random);
     const auto fill = [&](auto* row, auto shown, auto hidden) {
-      std::fill_n(row, n_visible, shown);
-      std::fill(row + n_visible, row + the_case.n_key, hidden);
+      std::fill(row, row + the_case.n_key, hidden);
+      if (the_case.n_visible == 0) std::fill_n(row, n_seen, shown);
+      for (const int64_t key : scattered) row[key] = shown;
     };
     fill(static_cast<ggml_fp16_t*>(mask_f16->data) + i * the_case.n_key, f16(0.0F), f16(kHidden));
     if (mask_f32 != nullptr) fill(static_cast<float*>(mask_f32->data) + i * the_case.n_key, 0.0F, kHidden);

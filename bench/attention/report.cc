@@ -61,6 +61,7 @@ nlohmann::ordered_json RowJson(const Row& row) {
           {"heads_kv", c.heads.n_head_kv},
           {"head_size", c.heads.d},
           {"keys", c.n_key},
+          {"visible", c.n_visible > 0 ? nlohmann::ordered_json(c.n_visible) : nlohmann::ordered_json("all")},
           {"type", ggml_type_name(c.type)},
           {"inputs", c.InputsName()},
           {"microseconds", MethodsJson(row)},
@@ -94,8 +95,12 @@ std::string MarkdownHead(const Conditions& conditions) {
       "| top-k, int16 scan | ours, dense | ours, as used | ratio (min - max) | roofline | candidates "
       "| scratch |";
   const bool has_inputs = conditions.flags.contains("inputs");
+  const auto visible = conditions.flags.find("visible");
+  const bool has_visible = visible != conditions.flags.end() && visible->second != "all";
+  if (has_visible) text += " visible |";
   text += has_inputs ? " inputs |\n" : "\n";
   text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+  if (has_visible) text += "---:|";
   return text + (has_inputs ? "---|\n" : "\n");
 }
 
@@ -106,13 +111,14 @@ std::string MarkdownLine(const Row& row) {
   for (const std::optional<double>& time : row.microseconds) line += " " + Microseconds(time) + " |";
   return line + " **" + Fixed(row.speed_up.median, 2) + "** (" + Fixed(row.speed_up.min, 2) + " - " +
          Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Fixed(row.candidates, 0) +
-         " | " + Bytes(row.scratch_bytes) + " |" + (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
+         " | " + Bytes(row.scratch_bytes) + " |" + (c.n_visible > 0 ? " " + std::to_string(c.n_visible) + " |" : "") +
+         (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
 }
 
 std::string Csv(std::span<const Row> rows) {
   std::string text = "queries,heads,heads_kv,head_size,keys,type";
   for (const Method method : kMethods) text.append(",").append(NameOf(method)).append("_us");
-  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,candidates,scratch_bytes,inputs\n";
+  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,candidates,scratch_bytes,visible,inputs\n";
   for (const Row& row : rows) {
     const Case& c = row.the_case;
     for (const int64_t number : {c.n_query, c.heads.n_head, c.heads.n_head_kv, c.heads.d, c.n_key}) {
@@ -124,7 +130,8 @@ std::string Csv(std::span<const Row> rows) {
     for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline, row.candidates}) {
       text += "," + Fixed(x, 4);
     }
-    text += "," + std::to_string(row.scratch_bytes) + "," + Quoted(c.InputsName()) + "\n";
+    text += "," + std::to_string(row.scratch_bytes) + "," + (c.n_visible > 0 ? std::to_string(c.n_visible) : "all") +
+            "," + Quoted(c.InputsName()) + "\n";
   }
   return text;
 }

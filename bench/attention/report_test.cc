@@ -58,10 +58,23 @@ TEST(ReportTest, RecordedInputsAreNamed) {
                                    head.substr(head.rfind("\n|-") + 1)}) {
     EXPECT_EQ(std::count(other.begin(), other.end(), '|'), std::count(line.begin(), line.end(), '|')) << other;
   }
-  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",420.4000,3145728,\"layer \"\"6\"\".gguf\"\n"))
+  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",420.4000,3145728,all,\"layer \"\"6\"\".gguf\"\n"))
       << Csv(std::vector<Row>{row});
   EXPECT_TRUE(Csv(std::vector<Row>{SomeRow()}).ends_with(",\"gaussian\"\n"));
   EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["inputs"], inputs->name);
+}
+
+TEST(ReportTest, VisibleKeysAreAColumnWhereAMaskHidesSome) {
+  Row row = SomeRow();
+  row.the_case.n_visible = 512;
+  EXPECT_TRUE(MarkdownLine(row).ends_with(" 3.0 MiB | 512 |\n")) << MarkdownLine(row);
+  Conditions conditions = kConditions;
+  conditions.flags["visible"] = "512";
+  EXPECT_NE(MarkdownHead(conditions).find("| scratch | visible |\n"), std::string::npos) << MarkdownHead(conditions);
+  conditions.flags["visible"] = "all";
+  EXPECT_EQ(MarkdownHead(conditions).find("| visible |"), std::string::npos);
+  EXPECT_NE(Csv(std::vector<Row>{row}).find(",512,\"gaussian\"\n"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["visible"], 512);
 }
 
 TEST(ReportTest, CsvHasAFieldForEveryColumn) {

@@ -14,7 +14,7 @@ Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options,
             const std::function<void(std::string_view)>& say) {
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
   say("filling K and V");
-  const Contest contest(cpu, the_case, options);
+  const Contest contest(cpu, the_case, options, OurMethods(the_case, options.k));
   Verifier verifier(contest);
   for (const Contestant& contestant : contest.contestants()) {
     if (stop) throw Interrupted();

@@ -18,6 +18,7 @@ ggml_tensor* BuildFlash(ggml_context* context, const Problem& problem, const Cac
       ggml_flash_attn_ext(context, HeadsOutside(context, problem.q), HeadsOutside(context, cache.k),
                           HeadsOutside(context, cache.v), problem.mask_f16, problem.the_case.Scale(), 0, 0);
   ggml_prec_set_acc(result, GGML_PREC_F32);
+  ggml_flash_attn_ext_set_n_kv_max(result, static_cast<int32_t>(problem.the_case.n_visible));  // as our kernels see it
   return result;
 }
 

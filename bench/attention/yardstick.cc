@@ -109,7 +109,12 @@ std::string_view NameOf(Yardstick yardstick) {
 
 LeastWork LeastWorkOf(const Case& the_case, Method method) {
   const double passes = method == Method::kDense ? 2.0 : 1.0;
-  if (the_case.IsDecode()) return {Yardstick::kRead, passes * static_cast<double>(the_case.KeyBytes())};
+  if (the_case.IsDecode()) {
+    const int64_t n_read =
+        the_case.n_visible > 0 ? std::min(the_case.n_query * the_case.n_visible, the_case.n_key) : the_case.n_key;
+    const auto share = static_cast<double>(n_read) / static_cast<double>(the_case.n_key);
+    return {Yardstick::kRead, passes * share * static_cast<double>(the_case.KeyBytes())};
+  }
   const Yardstick products = method == Method::kTopKInt8    ? Yardstick::kInt8Products
                              : method == Method::kTopKInt16 ? Yardstick::kInt16Products
                                                             : Yardstick::kF32Products;

@@ -49,6 +49,7 @@ class Comparison {
  public:
   Comparison(const Options& options, const Settings& settings, const std::atomic<bool>& stop, const Listener& listener)
       : options_(options), listener_(listener), pool_(options.threads), model_(LoadModel(options.model)) {
+    WarnOfContext();
     const auto add = [&](Way way) {
       contestants_.push_back(std::make_unique<Contestant>(way, *model_, pool_, options, stop));
     };
@@ -76,6 +77,15 @@ class Comparison {
   }
 
  private:
+  // llama.cpp only says so in its log, and computes.
+  void WarnOfContext() const {
+    const int64_t trained = llama_model_n_ctx_train(model_.get());
+    if (options_.ContextSize() <= trained) return;
+    listener_.say("warning: --n_depth " + std::to_string(options_.depths.back()) + " comes to " +
+                  std::to_string(options_.ContextSize()) + " tokens of context, and the model was trained with " +
+                  std::to_string(trained) + ": times are good, what it would say there is not");
+  }
+
   Workload WorkloadOf(Kind kind) const {
     return {.kind = kind, .tokens = kind == Kind::kRead ? options_.n_prompt : options_.n_gen, .depth = depth_};
   }

@@ -16,11 +16,12 @@
 //
 // A row that sees few of the keys between its first and last visible one reads only those. So under a sparse mask
 // (trained sparse attention, one of many sequences in a shared cache) the cost is O(visible keys * d) and a look at the
-// mask.
+// mask; AttentionInput::most_visible makes it one look for all KV heads.
 //
 // Scratch is O(workers * tile * (k + d)) bytes, plus two bytes for each number of K where many queries may be scanned
 // in integers (TopKOptions::scan; one if in int8 alone), plus where many queries see up to 4,096 keys four bytes for
-// each number of K and the scores of a tile for each worker. It is allocated on the calling thread before the work
+// each number of K and the scores of a tile for each worker, plus four bytes for each key that
+// most_visible lets a mask row show, where that is a small part. It is allocated on the calling thread before the work
 // starts: see ScratchBytes. Nothing of size n_q * n_kv is ever allocated. Safe to call from many threads at once.
 #ifndef TOPK_ATTENTION_H_
 #define TOPK_ATTENTION_H_
@@ -63,6 +64,9 @@ struct AttentionInput {
 
   MaskView mask;        // [mask.n_batch, mask.n_head, n_query, n_key]
   bool causal = false;  // query i sees keys 0 .. n_key - n_query + i; on top of the mask
+  // That no row of the mask leaves more keys visible, if the caller knows (0: it does not). A hint: where it holds and
+  // is a small part of n_key, the mask is read once for all KV heads; a row that sees more is computed all the same.
+  int64_t most_visible = 0;
 
   float scale = 1.0F;                  // usually 1 / sqrt(d_k)
   float softcap = 0.0F;                // 0: none

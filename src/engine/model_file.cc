@@ -65,17 +65,26 @@ uint64_t Fingerprint(const std::string& path) {
   return hash.value();
 }
 
-std::optional<int64_t> LayerCount(const std::string& path) {
+namespace {
+
+// A number of the model's own, "<architecture>.<name>"; nothing if it is not there.
+std::optional<int64_t> CountNamed(const std::string& path, const std::string& count_name) {
   if (!HasMagic(path)) return std::nullopt;  // ggml would write to its log
   const gguf_context_ptr file(gguf_init_from_file(path.c_str(), {.no_alloc = true, .ctx = nullptr}));
   if (file == nullptr) return std::nullopt;
   const int64_t name = gguf_find_key(file.get(), "general.architecture");
   if (name < 0 || gguf_get_kv_type(file.get(), name) != GGUF_TYPE_STRING) return std::nullopt;
-  const std::string key = std::string(gguf_get_val_str(file.get(), name)) + ".block_count";
+  const std::string key = std::string(gguf_get_val_str(file.get(), name)) + "." + count_name;
   const int64_t count = gguf_find_key(file.get(), key.c_str());
   if (count < 0 || gguf_get_kv_type(file.get(), count) != GGUF_TYPE_UINT32) return std::nullopt;
   return gguf_get_val_u32(file.get(), count);
 }
+
+}  // namespace
+
+std::optional<int64_t> LayerCount(const std::string& path) { return CountNamed(path, "block_count"); }
+
+std::optional<int64_t> TrainedContext(const std::string& path) { return CountNamed(path, "context_length"); }
 
 void Hash::Add(const void* data, size_t size) {
   constexpr uint64_t kPrime = 0x100000001b3;

@@ -19,6 +19,8 @@ uint64_t Fingerprint(const std::string& path);
 // How many layers its description says that the model has; nothing if it says nothing or is no GGUF file. Reads no
 // weights.
 std::optional<int64_t> LayerCount(const std::string& path);
+// The same of the tokens of context that it was trained with.
+std::optional<int64_t> TrainedContext(const std::string& path);
 
 // FNV-1a, eight bytes a step: finds damage, not intent.
 class Hash {

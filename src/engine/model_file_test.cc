@@ -47,7 +47,10 @@ TEST(LayerCountTest, IsWhatTheDescriptionSays) {
   EXPECT_EQ(LayerCount(path), std::nullopt);
   gguf_set_val_u32(gguf.get(), "qwen2.block_count", 24);
   ASSERT_TRUE(gguf_write_to_file(gguf.get(), path.c_str(), /*only_meta=*/true));
+  gguf_set_val_u32(gguf.get(), "qwen2.context_length", 32768);
+  ASSERT_TRUE(gguf_write_to_file(gguf.get(), path.c_str(), /*only_meta=*/true));
   EXPECT_EQ(LayerCount(path), 24);
+  EXPECT_EQ(TrainedContext(path), 32768);
   EXPECT_EQ(LayerCount(Written("text", "GGU")), std::nullopt);
   EXPECT_EQ(LayerCount(Written("gguf", "GGUF")), std::nullopt);
   EXPECT_EQ(LayerCount("/no/such/file"), std::nullopt);

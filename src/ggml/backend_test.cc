@@ -119,6 +119,50 @@ TEST_F(BackendTest, KeepsTheBestKeysAndCountsThemForTheLayer) {
   EXPECT_EQ(CurrentStatisticsJson()["layers"][0]["keys_kept"], 2);
 }
 
+TEST_F(BackendTest, ReadsOnlyTheKeysThatASparseMaskLeavesWhateverTheOpPromises) {
+  constexpr int64_t kKeys = 8192;
+  constexpr int64_t kVisible = kKeys / 16;
+  Set("k=16,crossover=0,mass=off");
+  for (const int64_t n_query : {1, 40}) {
+    ggml_tensor* built = NewAttention(context_.get(), {.d_k = 16,
+                                                       .d_v = 16,
+                                                       .n_query = n_query,
+                                                       .n_key = kKeys,
+                                                       .n_head = 4,
+                                                       .n_head_kv = 1,
+                                                       .type_k = GGML_TYPE_F16});
+    ggml_tensor* mask = ggml_new_tensor_2d(context_.get(), GGML_TYPE_F16, kKeys, n_query);
+    auto* bits = static_cast<ggml_fp16_t*>(mask->data);
+    std::fill_n(bits, kKeys * n_query, ggml_fp32_to_fp16(-INFINITY));
+    for (int64_t j = 0; j < kKeys * n_query; j += kKeys / kVisible) bits[j] = ggml_fp32_to_fp16(0.0F);
+    for (ggml_tensor* operand : {built->src[0], built->src[1]->view_src, built->src[2]->view_src}) {
+      for (int64_t i = 0; i < ggml_nelements(operand); ++i) {
+        const auto number = static_cast<float>(i * 7919 % 101) / 101.0F - 0.5F;
+        if (operand->type == GGML_TYPE_F32) {
+          static_cast<float*>(operand->data)[i] = number;
+        } else {
+          static_cast<ggml_fp16_t*>(operand->data)[i] = ggml_fp32_to_fp16(number);
+        }
+      }
+    }
+    std::vector<float> first;
+    for (const int n_kv_max : {0, static_cast<int>(kVisible), 1, static_cast<int>(kKeys)}) {  // none, true, false, idle
+      ggml_tensor* op =
+          ggml_flash_attn_ext(context_.get(), built->src[0], built->src[1], built->src[2], mask, 1.0F, 0.0F, 0.0F);
+      ggml_flash_attn_ext_set_n_kv_max(op, n_kv_max);
+      ResetStatistics();
+      ASSERT_EQ(Compute(op), GGML_STATUS_SUCCESS);
+      const topk::Statistics sums = GetStatistics()[0].sums;
+      EXPECT_EQ(sums.keys_seen, sums.rows * kVisible) << n_kv_max;
+      EXPECT_EQ(sums.keys_scored, sums.rows * kVisible) << "a scan scores all between the first and the last";
+      const auto* numbers = static_cast<const float*>(op->data);
+      std::vector<float> output(numbers, numbers + ggml_nelements(op));
+      if (first.empty()) first = output;
+      for (size_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], first[i], 1e-5F) << n_kv_max;
+    }
+  }
+}
+
 TEST_F(BackendTest, SavesTheInputsOfALayerBeforeItComputes) {
   const std::string path = ::testing::TempDir() + "backend_test.gguf";
   std::filesystem::remove(path);

@@ -2,6 +2,7 @@
 
 #include <ggml.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "types.h"
@@ -97,7 +98,7 @@ topk::MaskView ViewOfMask(const ggml_tensor& mask) {
 }
 
 // ggml keeps parameters as untyped words: 0 scale, 1 max_bias, 2 logit_softcap. (3, the precision, asks for at least
-// what we do; 4 promises how many keys the mask leaves, which we see in the mask.)
+// what we do.) 4 is n_kv_max.
 float FloatParameter(const ggml_tensor& op, int index) {
   float value = 0.0F;
   std::memcpy(&value, &op.op_params[index], sizeof(value));
@@ -129,6 +130,8 @@ topk::AttentionInput InputOf(const ggml_tensor& op) {
   input.scale = FloatParameter(op, 0);
   input.alibi_max_bias = FloatParameter(op, 1);
   input.softcap = FloatParameter(op, 2);
+  // A hint: what is no count is none.
+  input.most_visible = std::clamp<int64_t>(op.op_params[4], 0, input.n_key);
   if (SinkLogits(op) != nullptr) input.sink_logits = static_cast<const float*>(SinkLogits(op)->data);
   return input;
 }

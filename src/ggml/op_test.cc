@@ -165,6 +165,17 @@ TEST_F(OpTest, InputHasTheOpsShapesStridesAndParameters) {
   EXPECT_EQ(output.batch_stride, 4 * 32 * 4 * 3);
 }
 
+TEST_F(OpTest, InputHasTheHintOfHowManyKeysAreVisible) {
+  ggml_tensor* op = New({.n_key = 16});
+  EXPECT_EQ(InputOf(*op).most_visible, 0);
+  ggml_flash_attn_ext_set_n_kv_max(op, 5);
+  EXPECT_EQ(InputOf(*op).most_visible, 5);
+  ggml_flash_attn_ext_set_n_kv_max(op, 1 << 30);
+  EXPECT_EQ(InputOf(*op).most_visible, 16);
+  op->op_params[4] = -1;
+  EXPECT_EQ(InputOf(*op).most_visible, 0);
+}
+
 TEST_F(OpTest, InputWithoutMaskAndSinkLogitsHasNone) {
   const topk::AttentionInput input = InputOf(*New());
   EXPECT_EQ(input.mask.data, nullptr);

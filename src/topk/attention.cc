@@ -23,6 +23,7 @@ struct Scratch {
   Scratch(std::byte* base, Call& call, int n_workers)
       : carver(base),
         visibilities(carver.Take<Visibility>(call.VisibilityCount())),
+        listed(carver.Take<KeyIndex>(call.ListedKeys())),
         statistics(carver.Take<Statistics>(n_workers)),
         driver(carver, call, n_workers) {
     if (base == nullptr) return;
@@ -32,6 +33,7 @@ struct Scratch {
 
   Carver carver;
   Visibility* visibilities;
+  KeyIndex* listed;  // by the call's visibilities
   Statistics* statistics;
   Driver driver;
 };
@@ -104,7 +106,7 @@ Status Run(Call& call, const Executor& executor, Statistics& total) {
   ScratchMemory& memory = executor.scratch != nullptr ? *executor.scratch : own;
   if (!memory.Reserve(bytes)) return OutOfMemory("bytes of scratch", static_cast<int64_t>(bytes));
   Scratch<Driver> scratch(memory.data(), call, executor.n_workers);
-  call.SetVisibilities({scratch.visibilities, static_cast<size_t>(call.VisibilityCount())});
+  call.SetVisibilities({scratch.visibilities, static_cast<size_t>(call.VisibilityCount())}, scratch.listed);
   FindVisibilities(call, executor);
   if (Status status = CheckBudget(call, scratch.visibilities); !status.ok()) return status;
   std::vector<int64_t> counts;

@@ -6,6 +6,7 @@
 
 #include "topk/carver.h"
 #include "topk/load/pack.h"
+#include "topk/visibility/visible_keys.h"
 
 namespace topk {
 
@@ -36,8 +37,19 @@ void Call::FindVisibilityAt(int64_t index) {
   const int64_t causal_end = std::clamp<int64_t>(input.n_key - input.n_query + query + 1, 0, input.n_key);
   const int64_t end = input.causal ? causal_end : input.n_key;
   const uint8_t* mask = HasMask() ? input.mask.Row(mask_batch, mask_head, query) : nullptr;
-  visibilities_[index] =
-      FindVisibility(input.mask.type, mask, static_cast<KeyIndex>(end), options.sinks, options.window);
+  const auto last = static_cast<KeyIndex>(end);
+  const int64_t most = MostListed();
+  visibilities_[index] = most == 0 ? FindVisibility(input.mask.type, mask, last, options.sinks, options.window)
+                                   : ListVisibility(input.mask.type, mask, last, options.sinks, options.window, most,
+                                                    listed_ + index * ListCapacity(most));
+}
+
+int64_t Call::ListedKeys() const { return MostListed() == 0 ? 0 : VisibilityCount() * ListCapacity(MostListed()); }
+
+int64_t Call::KeysOfWork() const {
+  constexpr int64_t kKeysPerListed =
+      8;  // about kGatherOrScanInt8.many: two blocks are worth the smallest chunk of decode
+  return MostListed() == 0 ? input.n_key : std::min(input.n_key, kKeysPerListed * MostListed());
 }
 
 int64_t Call::MaxSelected() const {

@@ -23,9 +23,20 @@ inline constexpr int64_t kLeastKeysPerSurvivor = 4;
 inline constexpr int64_t kLeastKeysForInt8 = 5;
 
 // A row gathers its visible keys if they are at most one in so many between the first and the last: a key that is
-// read on its own costs as much as so many in a scan, about.
-inline constexpr int64_t kLeastKeysPerGathered = 3;
-inline constexpr int64_t kLeastInt8KeysPerGathered = 8;
+// read on its own costs as much as so many in a scan, about. All queries of a call share what a scan spends on reading
+// K and on packing it, while each gathers its own keys. So that is `many` for many queries, and fewer for few: for one,
+// one key in two pays. topk_gather_bench measures it.
+struct GatherLimit {
+  double many;    // queries
+  double shared;  // cost of a key of a scan that is shared, in that of its share for each query
+
+  double KeysPerGathered(int64_t n_query) const {
+    const auto n = static_cast<double>(n_query);
+    return many * n / (n + shared);
+  }
+};
+inline constexpr GatherLimit kGatherOrScanF32 = {.many = 3, .shared = 0.5};
+inline constexpr GatherLimit kGatherOrScanInt8 = {.many = 9, .shared = 3.5};
 
 // One row: a query of a query head. Rows of a tile share the KV head.
 struct RowId {
@@ -114,8 +125,16 @@ class Call {
 
   // Visibility of every distinct mask row; find all before asking for one. Index is below VisibilityCount().
   int64_t VisibilityCount() const { return MaskBatches() * MaskHeads() * input.n_query; }
-  void SetVisibilities(std::span<Visibility> memory) { visibilities_ = memory; }
+  // listed: of ListedKeys elements.
+  void SetVisibilities(std::span<Visibility> memory, KeyIndex* listed) {
+    visibilities_ = memory;
+    listed_ = listed;
+  }
   void FindVisibilityAt(int64_t index);
+  // Room for the visible keys of all mask rows, where few enough are promised that rows may gather them; else 0.
+  int64_t ListedKeys() const;
+  // Keys whose scan is as much work to split as a row has at most, as far as it is promised.
+  int64_t KeysOfWork() const;
   const Visibility& VisibilityOf(const RowId& row) const {
     return visibilities_[((row.batch % MaskBatches()) * MaskHeads() + row.head % MaskHeads()) * input.n_query +
                          row.query];
@@ -144,7 +163,7 @@ class Call {
     return visibility.n_competing <= BudgetOf(visibility) || visibility.count < options.crossover;
   }
   // Whether a row's visible keys are so scattered that reading them alone is faster than a scan.
-  static bool Gathers(const Visibility& visibility) { return IsScattered(visibility, kLeastKeysPerGathered); }
+  bool Gathers(const Visibility& visibility) const { return IsScattered(visibility, kGatherOrScanF32); }
   // Whether int8 products could decide about any row's keys.
   bool CanScanInt8() const { return CanScanInt8(input.n_key, LargestBudget()); }
   // Whether any row of the call suits it, or is sparse but does not.
@@ -164,7 +183,7 @@ class Call {
   // Nor for a row whose mask has to be added, or whose mass is sampled.
   bool SuitsInt8(const Visibility& visibility) const {
     return CanScanInt8(visibility.n_competing, LargestBudgetOf(visibility)) && visibility.is_zero &&
-           !IsScattered(visibility, kLeastInt8KeysPerGathered) && !MeasuresMass(visibility);
+           !IsScattered(visibility, kGatherOrScanInt8) && !MeasuresMass(visibility);
   }
   bool MeasuresEveryMass() const { return options.mass == MassMode::kExact || options.min_mass > 0; }
   bool MeasuresMass(const Visibility& visibility) const {
@@ -186,8 +205,15 @@ class Call {
     head.data = static_cast<const uint8_t*>(view.data) + batch * view.batch_stride + head_kv * view.head_stride;
     return head;
   }
-  static bool IsScattered(const Visibility& visibility, int64_t keys_per_visible) {
-    return visibility.count > 0 && visibility.count * keys_per_visible <= visibility.end - visibility.begin;
+  bool IsScattered(const Visibility& visibility, const GatherLimit& limit) const {
+    return visibility.count > 0 && IsFewOf(visibility.end - visibility.begin, visibility.count, limit);
+  }
+  bool IsFewOf(int64_t n_keys, int64_t n_visible, const GatherLimit& limit) const {
+    return static_cast<double>(n_visible) * limit.KeysPerGathered(input.n_query) <= static_cast<double>(n_keys);
+  }
+  // Visible keys that a mask row is listed up to; 0: none is.
+  int64_t MostListed() const {
+    return HasMask() && IsFewOf(input.n_key, input.most_visible, kGatherOrScanF32) ? input.most_visible : 0;
   }
   bool HasMask() const { return input.mask.data != nullptr; }
   int64_t MaskBatches() const { return HasMask() ? std::min(input.mask.n_batch, input.n_batch) : 1; }
@@ -196,6 +222,7 @@ class Call {
   TensorView keys_;    // K or a copy
   TensorView values_;  // V or a copy
   std::span<Visibility> visibilities_;
+  KeyIndex* listed_ = nullptr;
 };
 
 }  // namespace topk

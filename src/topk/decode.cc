@@ -34,7 +34,7 @@ constexpr int64_t kLeastSegmentsPerChunk = 4;
 
 int64_t ChunksOf(const Call& call) {
   const int64_t n_tiles = std::max<int64_t>(1, call.TileCount());
-  const int64_t n_keys = call.input.n_key;
+  const int64_t n_keys = call.KeysOfWork();
   const int64_t n_chunks = std::min(n_keys / kSmallestChunk, std::max(kFewestChunks, n_keys / kLongestChunk));
   return std::max<int64_t>(1, std::min(n_chunks, kTasks / n_tiles));
 }

@@ -30,6 +30,7 @@ void Gather::CopyMask(const Call& call, const uint8_t* mask, std::span<const Key
 // Offers the scores of the block's keys to a sparse row, as TilePart does with those of neighbours.
 void Gather::OfferBlock(RowState& row, std::span<const KeyIndex> block, float* scores) const {
   if (row.measures_mass) AddToExpSum(scores, row.all);
+  row.n_scored += static_cast<int64_t>(block.size());
   const auto place_of = [&](KeyIndex key) { return std::lower_bound(block.begin(), block.end(), key) - block.begin(); };
   HideOutside(place_of(row.visible->sinks_end), place_of(row.visible->window_begin), 0, scores);
   const int64_t n = Filter(scores, row.candidates.ReachToCompete(), 0, kept_scores_, kept_keys_);
@@ -76,8 +77,11 @@ void Gather::ScanGroup(const Call& call, const Group& group, int64_t begin, int6
   std::fill_n(work.magnitude, stride, 0);
   UpdateErrors(call, work, group.rows);  // queries that are not finite, or keys that are all zero
 
-  VisibleKeys keys(visible_, call.input.mask.type, group.rows[0].mask, static_cast<KeyIndex>(begin),
-                   static_cast<KeyIndex>(end));
+  const auto first = static_cast<KeyIndex>(begin);
+  const auto last = static_cast<KeyIndex>(end);
+  VisibleKeys keys = visible.keys != nullptr
+                         ? VisibleKeys(visible, first, last)
+                         : VisibleKeys(visible_, call.input.mask.type, group.rows[0].mask, first, last);
   for (auto listed = keys.Peek(); !listed.empty(); listed = keys.Peek()) {
     const auto count = std::min<int64_t>(kBlockKeys, static_cast<int64_t>(listed.size()));
     ScanBlock(call, group, listed, count, work);

@@ -1,7 +1,8 @@
 // Rows that see few keys, scattered over many: models with trained sparse attention, one of many sequences in a shared
 // cache. The visible keys are listed from the mask and only they are read, in blocks as if they were neighbours; what
 // follows is what a scan does. So such a row costs O(visible keys * d) and a look at its mask. Decided row by row from
-// what the mask leaves visible (Call::Gathers): no promise of the caller's is needed, and none can mislead it.
+// what the mask leaves visible (Call::Gathers): no promise of the caller's is needed, and none can mislead it. With one
+// (AttentionInput::most_visible) the keys are listed once for all KV heads, and few queries are split into fewer parts.
 //
 // All heads of a group that share a mask row share the reading of K, and of V if they run dense.
 #ifndef TOPK_SRC_GATHER_H_

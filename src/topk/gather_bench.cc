@@ -1,5 +1,5 @@
 // Sparse masks: time against the number of visible keys at a fixed number of keys, one query (caches cold) and many.
-// all: a mask that hides nothing, for comparison.
+// promised: the call says so beforehand. all: a mask that hides nothing, for comparison.
 #include <benchmark/benchmark.h>
 
 #include <limits>
@@ -32,12 +32,14 @@ std::vector<uint16_t> SparseMask(int64_t n_query, int64_t n_visible) {
   return mask;
 }
 
-void GatherBench(benchmark::State& state, Shape shape, const TopKOptions& options, int64_t n_visible) {
+void GatherBench(benchmark::State& state, Shape shape, const TopKOptions& options, int64_t n_visible,
+                 bool is_promised) {
   shape.n_key = kKeys;
   shape.k_type = shape.v_type = DataType::kF16;
   const std::vector<uint16_t> mask = SparseMask(shape.n_query, n_visible);
   testing::TimeAttention(state, shape, options, [&](testing::RandomProblem& problem) {
     problem.input.mask = {.data = mask.data(), .type = DataType::kF16, .query_stride = 2 * kKeys};
+    if (is_promised) problem.input.most_visible = n_visible;
   });
 }
 
@@ -46,7 +48,7 @@ bool Register() {
     int64_t n_head, n_head_kv, d_k, d_v;
   };
   for (const Heads& heads : {Heads{14, 2, 64, 64}, Heads{32, 8, 128, 128}, Heads{16, 1, 576, 512}}) {
-    for (int64_t n_query : {1, 64}) {
+    for (int64_t n_query : {1, 4, 16, 64}) {
       for (bool dense : {true, false}) {
         for (int64_t n_visible : {512, 1024, 2048, 4096, 8192, 16384, 65536}) {
           const Shape shape{.n_query = n_query,
@@ -56,13 +58,17 @@ bool Register() {
                             .d_v = heads.d_v};
           TopKOptions options;
           if (dense) options.k = kKeys;
-          const std::string name = std::string(n_query > 1 ? "Prefill" : "Decode") + (dense ? "/dense" : "/k:256") +
+          const std::string name = "Queries:" + std::to_string(n_query) + (dense ? "/dense" : "/k:256") +
                                    "/heads:" + std::to_string(heads.n_head) + ":" + std::to_string(heads.n_head_kv) +
                                    "/d:" + std::to_string(heads.d_k) + "/n:65536/visible:" +
                                    (n_visible == kKeys ? std::string("all") : std::to_string(n_visible));
-          benchmark::RegisterBenchmark(name.c_str(), GatherBench, shape, options, n_visible)
-              ->Unit(benchmark::kMicrosecond)
-              ->UseRealTime();
+          for (bool is_promised : {false, true}) {
+            if (is_promised && n_visible == kKeys) continue;
+            const std::string full_name = name + (is_promised ? "/promised" : "");
+            benchmark::RegisterBenchmark(full_name.c_str(), GatherBench, shape, options, n_visible, is_promised)
+                ->Unit(benchmark::kMicrosecond)
+                ->UseRealTime();
+          }
         }
       }
     }

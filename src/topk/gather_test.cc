@@ -1,5 +1,5 @@
 // Sparse masks: the results are those of the reference, hidden keys and values are not even read, and promises about
-// them are not needed.
+// them are neither needed nor believed.
 #include "topk/gather.h"
 
 #include <sys/mman.h>
@@ -56,7 +56,13 @@ class PagedRows {
 class GatherTest : public testing::TargetTest {};
 
 TEST_F(GatherTest, DoesNotReadWhatIsHidden) {
-  for (const int64_t n_query : {1, 30}) {  // keys split among tasks, and rows
+  struct Case {
+    int64_t n_query;  // keys are split among tasks, or rows
+    int64_t step;     // one key in so many is visible
+    int64_t most_visible;
+  };
+  for (const auto& [n_query, step, most_visible] : {Case{1, 20, 0}, Case{30, 20, 0}, Case{1, 3, 0}, Case{1, 20, 240},
+                                                    Case{30, 20, 240}, Case{1, 20, 100}, Case{30, 20, 1}}) {
     const Shape shape{.n_query = n_query,
                       .n_key = 5000,
                       .n_head = 4,
@@ -67,11 +73,12 @@ TEST_F(GatherTest, DoesNotReadWhatIsHidden) {
                       .v_type = DataType::kF16};
     RandomProblem problem(shape, 1);
     std::vector<float> mask(static_cast<size_t>(n_query * shape.n_key), -std::numeric_limits<float>::infinity());
-    const auto is_visible = [](int64_t j) { return j % 20 == 3 && j > 100 && j < 4900; };
+    const auto is_visible = [step = step](int64_t j) { return j % step == 2 && j > 100 && j < 4900; };
     for (int64_t j = 0; j < n_query * shape.n_key; ++j) {
       if (is_visible(j % shape.n_key)) mask[static_cast<size_t>(j)] = 0.0F;
     }
     problem.input.mask = {.data = mask.data(), .type = DataType::kF32, .query_stride = 4 * shape.n_key};
+    problem.input.most_visible = most_visible;
     OutputTensor expected(problem.input);
 
     PagedRows keys(problem.input.k, shape.n_key, RowBytes(shape.k_type, shape.d_k));
@@ -107,6 +114,12 @@ TEST_F(GatherTest, EqualsReferenceWhenFewKeysAreVisible) {
                   .mask = Shape::Mask::kSparse,
                   .sink_logits = true};
       RandomProblem problem(shape, seed++);
+      for (const int64_t most_visible : {1, 440, 3000, 9001}) {  // false, nearly so for some rows, true, idle
+        problem.input.most_visible = most_visible;
+        ExpectEqualsReference(problem.input, {.k = 50, .sinks = 4, .window = 64}, shape.Name() + " promised");
+        ExpectEqualsReference(problem.input, {.k = 1000}, shape.Name() + " promised, dense");
+      }
+      problem.input.most_visible = 0;
       ExpectEqualsReference(problem.input, {.k = 50, .mass = MassMode::kExact}, shape.Name());
       ExpectEqualsReference(problem.input, {.k = 64, .sinks = 4, .window = 64}, shape.Name() + " forced");
       ExpectEqualsReference(problem.input, {.k = 1000}, shape.Name() + " dense");

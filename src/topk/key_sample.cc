@@ -32,7 +32,7 @@ int64_t SampleSize(int64_t n_keys) {
 
 // Whether a row is scanned for its best keys. One that gathers its keys must not pay for the others, nor read them.
 bool Profits(const Call& call, const Visibility& visible) {
-  return !call.RunsDense(visible) && (!Call::Gathers(visible) || call.SuitsInt8(visible));
+  return !call.RunsDense(visible) && (!call.Gathers(visible) || call.SuitsInt8(visible));
 }
 
 }  // namespace

@@ -85,6 +85,21 @@ TEST(ScratchTest, IsWhatScratchBytesSays) {
   }
 }
 
+TEST(ScratchTest, HoldsThePromisedKeysOfEachMaskRow) {
+  Shape shape = Prefill(300, 5000);
+  shape.mask = Shape::Mask::kSparse;
+  RandomProblem problem(shape, 1);
+  const TopKOptions options{.k = 32};
+  const int64_t without = MeasuredBytes(problem, options);
+  const auto bytes_with = [&](int64_t most_visible) {
+    problem.input.most_visible = most_visible;
+    EXPECT_EQ(MeasuredBytes(problem, options), ScratchBytes(problem.input, options, 1)) << most_visible;
+    return MeasuredBytes(problem, options);
+  };
+  EXPECT_NEAR(static_cast<double>(bytes_with(500) - without), 300 * 500 * 4, 300 * 100);
+  EXPECT_EQ(bytes_with(4000), without) << "too many to be gathered";
+}
+
 TEST(ScratchTest, DoesNotGrowWithTheKeysInLongPrefill) {
   const TopKOptions options{.k = 32, .scan = ScanMode::kF32};
   const RandomProblem few(Prefill(300, 5000), 1);

@@ -136,7 +136,7 @@ void TilePart::Start(const Call& call, const Tile& tile, const RowStart* starts,
     const Visibility& visible = call.VisibilityOf(id);
     const bool is_dense = call.RunsDense(visible);
     if (use_int8 && !is_dense && call.SuitsInt8(visible)) return Kind::kInt8;
-    if (Call::Gathers(visible)) return Kind::kGathered;
+    if (call.Gathers(visible)) return Kind::kGathered;
     return is_dense ? Kind::kDense : Kind::kF32;
   };
   n_rows_ = 0;

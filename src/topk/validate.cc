@@ -23,6 +23,7 @@ Status CheckCounts(const AttentionInput& in) {
   if (Status s = InRange("n_batch", in.n_batch, 0, kMaxRows); !s.ok()) return s;
   if (Status s = InRange("n_query", in.n_query, 0, kMaxKeys); !s.ok()) return s;
   if (Status s = InRange("n_key", in.n_key, 0, kMaxKeys); !s.ok()) return s;
+  if (Status s = InRange("most_visible", in.most_visible, 0, kMaxKeys); !s.ok()) return s;
   if (Status s = InRange("n_head", in.n_head, 1, kMaxKeys); !s.ok()) return s;
   if (Status s = InRange("n_head_kv", in.n_head_kv, 1, in.n_head); !s.ok()) return s;
   if (Status s = InRange("d_k", in.d_k, 1, kMaxHeadSize); !s.ok()) return s;

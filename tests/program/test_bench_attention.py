@@ -67,6 +67,16 @@ def test_quantised_values_have_no_way_without_flash_attention(run: Run) -> None:
     assert [row[6] for row in table_rows(result.stdout)] == ["-", "-"]
 
 
+def test_a_mask_leaves_each_query_as_many_keys_as_asked_for(run: Run, tmp_path: Path) -> None:
+    result = run(*SMALL, "--k", 16, "--visible", "32,128", "--json", "a.json", "--csv", "a.csv")
+    assert result.returncode == 0, result.stderr
+    assert [row[-1] for row in table_rows(result.stdout)] == ["32", "128", "32", "128"]
+    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["queries"], row["visible"]) for row in rows] == [(1, 32), (1, 128), (64, 32), (64, 128)]
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        assert [row["visible"] for row in csv.DictReader(file)] == ["32", "128", "32", "128"]
+
+
 @pytest.mark.model
 def test_recorded_inputs_take_the_place_of_gaussian_ones(
     run: Run, bin_dir: Path, model_path: Path, repository: Path, tmp_path: Path
@@ -125,6 +135,9 @@ def test_help_teaches(run: Run) -> None:
         (("--inputs", "missing.gguf"), "missing.gguf: No such file"),
         (("--inputs", "a.gguf", "--keys", "512"), "--keys is said by the files of --inputs"),
         (("--repeats", "3"), "did you mean --repeat?"),
+        (("--visible", "some"), "--visible: 'some' is not all or a list of integers"),
+        (("--visible", "600", "--keys", "1024"), "--visible 600 is more than the 513 keys"),
+        (("--json", "a", "--csv", "a"), "--json and --csv name the same file, a"),
         (("--json", "missing-folder/a.json"), "cannot write missing-folder/a.json"),
     ],
 )
@@ -133,6 +146,17 @@ def test_a_bad_flag_is_named_with_what_is_allowed(run: Run, arguments: tuple[str
     assert result.returncode == 2
     assert expected in result.stderr
     assert result.stdout == ""
+
+
+def test_interrupted_it_saves_the_lines_that_are_finished(start: Start, tmp_path: Path) -> None:
+    process = start(*SMALL_CASE, "--seconds", "0.3", "--repeat", 9, "--json", "a.json", "--csv", "a.csv")
+    while not process.stdout.readline().startswith(b"| 1 | 4/2 |"):
+        assert process.poll() is None, "it ended before it was interrupted"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert [row["queries"] for row in json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]] == [1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.json"]
 
 
 def test_interrupted_it_leaves_no_file(start: Start, tmp_path: Path) -> None:

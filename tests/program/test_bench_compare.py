@@ -71,7 +71,9 @@ def test_interrupted_it_prints_what_is_finished(start: Start, model_path: Path, 
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"d30000" not in rest
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
+    assert [row["depth"] for row in rows] == [0, 0]
 
 
 @pytest.mark.model
@@ -99,6 +101,7 @@ def test_help_teaches(run: Run) -> None:
         (("-m", "a.gguf", "--top_k_attention_k", "0"), "--top_k_attention_k: '0' is not auto or 1 to"),
         (("-m", "a.gguf", "--top_k_attention_stats", "s.json"), "--json FILE"),
         (("-m", "a.gguf", "--json", "missing-folder/a.json"), "cannot write missing-folder/a.json"),
+        (("-m", "a.gguf", "--json", "a", "--markdown", "./a"), "--json and --markdown name the same file"),
         (("-m", "a.gguf", "-fa", "1"), "there is no flag -fa"),
     ],
 )

@@ -20,6 +20,8 @@ def calibrate(run: Run, cache: Path) -> dict[str, Any]:
     result = run("calibrate", QWEN_INFER_CACHE=str(cache))
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"{cache / 'crossover.json'}\n"
+    for title in ("heads of 64, decode", "heads of 128, prefill of 512"):
+        assert f"{title}, microseconds a call:\n        keys       top-k       dense   llama.cpp\n" in result.stderr
     assert [path.name for path in cache.iterdir()] == ["crossover.json"]
     table = json.loads((cache / "crossover.json").read_text(encoding="utf-8"))
     assert isinstance(table, dict)
@@ -81,4 +83,7 @@ def test_a_folder_that_cannot_be_made_and_arguments_are_refused(run: Run) -> Non
     result = run("calibrate", "--threads=2")
     assert result.returncode == 2
     assert "calibrate takes no arguments, but there is '--threads=2'" in result.stderr
-    assert "/dev/null/crossover.json" in run("calibrate", "--help").stdout
+    for arguments in (("--help",), ("--bla", "--help")):  # as everywhere: help wins
+        result = run("calibrate", *arguments, QWEN_INFER_CACHE="/dev/null")
+        assert (result.returncode, result.stderr) == (0, "")
+        assert "/dev/null/crossover.json" in result.stdout

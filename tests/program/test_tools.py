@@ -41,6 +41,16 @@ def test_bench_measures_with_flash_attention(
         assert report["total"]["rows"] > 0
 
 
+@pytest.mark.parametrize(("depths", "warns"), [("40000", True), ("0,1024-65536*2", True), ("0,32768-1+999999", False)])
+def test_bench_warns_of_depths_that_the_model_was_not_trained_with(
+    run: Run, model_path: Path, depths: str, warns: bool
+) -> None:
+    """--bla ends llama-bench before it measures."""
+    result = run("bench", "-m", model_path, "-d", depths, "--bla")
+    assert result.returncode == 1
+    assert ("is beyond the 32768 tokens of context that the model was trained with" in result.stderr) == warns
+
+
 def test_bench_says_why_it_failed(run: Run, model_path: Path) -> None:
     """llama-bench silences ggml's log, where the plugin has given the reason."""
     result = run("bench", "-m", model_path, "-p", 16, "-n", 0, "-r", 1, USE, "--top_k_attention_no_fallback")

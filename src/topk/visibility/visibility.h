@@ -19,6 +19,7 @@ struct Visibility {
   KeyIndex window_begin = 0;  // visible keys from it on are the last min(window, count); >= sinks_end
   // Visible keys outside sinks and window: those that compete for the budget.
   KeyIndex n_competing = 0;
+  const KeyIndex* keys = nullptr;  // [count] the visible keys, ascending, if they were listed (visible_keys.h)
 };
 
 // The visibility of keys [0, end) under a mask row of at least `end` numbers (f16 or f32); null: all are visible.

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "topk/load/pack.h"
@@ -46,6 +48,60 @@ TEST(VisibleKeysTest, StreamsEveryVisibleKeyInOrder) {
           keys.Skip(count);
         }
         ASSERT_EQ(got, want) << target << " n " << n << " density " << density;
+      }
+    }
+  }
+  UseSimdTarget(nullptr);
+}
+
+TEST(VisibleKeysTest, AListThatHoldsAllTellsTheSameVisibility) {
+  std::mt19937 random(1);
+  constexpr KeyIndex kEnd = 9000;
+  constexpr int64_t kMost = 500;
+  constexpr KeyIndex kUnwritten = -7;
+  const float hidden = -std::numeric_limits<float>::infinity();
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (const float bias : {0.0F, -0.0F, -0.5F, std::numeric_limits<float>::quiet_NaN(), -hidden}) {
+      for (const int64_t n_visible : {int64_t{0}, int64_t{1}, int64_t{7}, kMost - 1, kMost, kMost + 1, int64_t{3000}}) {
+        for (const bool is_range : {false, true}) {
+          std::vector<KeyIndex> keys(kEnd);
+          std::iota(keys.begin(), keys.end(), 0);
+          if (!is_range) std::shuffle(keys.begin(), keys.end(), random);
+          std::vector<float> mask(kEnd + 100, hidden);
+          for (int64_t i = 0; i < n_visible; ++i) mask[keys[i]] = i % 3 == 2 ? bias : 0.0F;
+          mask[kEnd] = 0.0F;  // behind the end
+          const auto* row = reinterpret_cast<const uint8_t*>(mask.data());
+          std::vector<KeyIndex> list(ListCapacity(kMost) + 1, kUnwritten);
+          const Visibility got = ListVisibility(DataType::kF32, row, kEnd, 4, 64, kMost, list.data());
+          const Visibility want = FindVisibilityReference(DataType::kF32, row, kEnd, 4, 64);
+          const std::string what =
+              std::to_string(n_visible) + " visible, bias " + std::to_string(bias) + " on " + target;
+          EXPECT_EQ(list.back(), kUnwritten) << what;
+          ASSERT_EQ(got.count, want.count) << what;
+          if (n_visible == 0) continue;
+          EXPECT_EQ(got.begin, want.begin) << what;
+          EXPECT_EQ(got.end, want.end) << what;
+          EXPECT_EQ(got.is_zero, want.is_zero) << what;
+          EXPECT_EQ(got.is_range, want.is_range) << what;
+          EXPECT_EQ(got.is_finite, want.is_finite) << what;
+          EXPECT_EQ(got.sinks_end, want.sinks_end) << what;
+          EXPECT_EQ(got.window_begin, want.window_begin) << what;
+          EXPECT_EQ(got.n_competing, want.n_competing) << what;
+          ASSERT_EQ(got.keys != nullptr, n_visible <= kMost) << what;
+          if (got.keys == nullptr) continue;
+          const auto middle = static_cast<KeyIndex>((want.begin + want.end) / 2);
+          std::vector<KeyIndex> streamed;
+          for (const auto& [begin, end] : {std::pair(KeyIndex{0}, middle), std::pair(middle, kEnd)}) {
+            VisibleKeys stream(got, begin, end);
+            const auto all = stream.Peek();
+            streamed.insert(streamed.end(), all.begin(), all.end());
+            stream.Skip(static_cast<int64_t>(all.size()));
+            EXPECT_TRUE(stream.Peek().empty()) << what;
+          }
+          std::sort(keys.begin(), keys.begin() + n_visible);
+          EXPECT_EQ(streamed, std::vector<KeyIndex>(keys.begin(), keys.begin() + n_visible)) << what;
+        }
       }
     }
   }
