@@ -8,6 +8,9 @@ namespace topk {
 // once. Threads that exist already have the permission too.
 bool HasAmx();
 
+// Whether it multiplies tiles of bf16, too: all processors that have AMX do, but a hypervisor may say otherwise.
+bool HasAmxBf16();
+
 // Whether kernels use it: where there is AMX, unless UseSimdTarget chose a target without it.
 bool UsesAmx();
 void AllowAmx(bool allow);

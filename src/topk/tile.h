@@ -52,8 +52,9 @@ struct WholeRows {
   // Most keys: the scores of a tile's rows against so many stay in the L2 cache.
   static constexpr int64_t kMostKeys = 4096;
 
-  float* scores = nullptr;  // [kTileRows][stride]
-  int64_t stride = 0;       // with what the selection overwrites past a row's end
+  float* scores = nullptr;    // [kTileRows][stride]
+  int64_t stride = 0;         // with what the selection overwrites past a row's end
+  uint16_t* parts = nullptr;  // of the tile's queries, see KeyPanels::Queries
 
   static WholeRows Take(Carver& carver, const Call& call);
 };
@@ -62,7 +63,8 @@ struct WholeRows {
 void HideOutside(int64_t begin, int64_t end, int64_t first_key, float* scores);
 
 // The keys' magnitudes grew: so do the bounds on the scores' errors of the rows of work.queries.
-void UpdateErrors(const Call& call, const Workspace& work, std::span<RowState> rows);
+void UpdateErrors(const Call& call, const Workspace& work, std::span<RowState> rows,
+                  ScanProducts products = ScanProducts::kF32);
 
 // One step of online softmax for dense rows: the scores of `count` keys, whose values are in work.value_panel, into
 // sums[row][d_v_padded].

@@ -109,7 +109,8 @@ void AddMaskSimd(DataType type, const uint8_t* HWY_RESTRICT mask, float slope, i
   add(std::integral_constant<DataType, DataType::kF32>());
 }
 
-float ScanErrorSimd(const float* HWY_RESTRICT q, const int32_t* HWY_RESTRICT magnitude, int64_t d, float softcap) {
+float ScanErrorSimd(const float* HWY_RESTRICT q, const int32_t* HWY_RESTRICT magnitude, int64_t d, float softcap,
+                    ScanProducts kind) {
   const DF df;
   const auto n = static_cast<int64_t>(hn::Lanes(df));
   VF products = hn::Zero(df);
@@ -120,7 +121,7 @@ float ScanErrorSimd(const float* HWY_RESTRICT q, const int32_t* HWY_RESTRICT mag
     magnitudes = hn::Add(magnitudes, m);
   }
   return ScanErrorOfSums(hn::GetLane(hn::SumOfLanes(df, products)), hn::GetLane(hn::SumOfLanes(df, magnitudes)), d,
-                         softcap);
+                         softcap, kind);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -147,8 +148,8 @@ void AddMask(DataType type, const uint8_t* mask, float slope, int64_t count, flo
   HWY_DYNAMIC_DISPATCH(AddMaskSimd)(type, mask, slope, count, scores);
 }
 
-float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap) {
-  return HWY_DYNAMIC_DISPATCH(ScanErrorSimd)(q, magnitude, d, softcap);
+float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap, ScanProducts kind) {
+  return HWY_DYNAMIC_DISPATCH(ScanErrorSimd)(q, magnitude, d, softcap, kind);
 }
 
 }  // namespace topk

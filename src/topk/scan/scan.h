@@ -42,8 +42,14 @@ void AddMaskReference(DataType type, const uint8_t* mask, float slope, int64_t c
 // or not, each relative u of sum_i |q'_i| |k_i| <= sum_i |q'_i| magnitude_i: together gamma_(d+4); the canonical sum's
 // own error is below one more u. Softcap has slope at most 1 and adds its own error. slope * mask rounds to u |bias| <=
 // u (|s~| + |q'.k| (1 + u)). Flushed subnormals cost up to 2^-126 an operand.
-float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap);
-float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap);
+// kSplit: scores are those of scan_split.h, whose products of subnormal keys are covered if no magnitude is below
+// kLeastSplitMagnitude.
+enum class ScanProducts { kF32, kSplit };
+inline constexpr float kLeastSplitMagnitude = 0x1p-60F;
+float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap,
+                ScanProducts kind = ScanProducts::kF32);
+float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap,
+                         ScanProducts kind = ScanProducts::kF32);
 
 // Whether scores with this error (which may be NaN) are of no use: their exponentials would be wrong by factors. Takes
 // scores of a million, which no trained model has; such rows are scored canonically.

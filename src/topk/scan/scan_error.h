@@ -7,18 +7,22 @@
 #include <limits>
 
 #include "topk/scan/scan.h"
+#include "topk/scan/scan_split.h"
 
 namespace topk {
 
 // products = sum |q'_i| magnitude_i, magnitudes = sum magnitude_i, each within 1 %.
-inline float ScanErrorOfSums(double products, double magnitudes, int64_t d, float softcap) {
+inline float ScanErrorOfSums(double products, double magnitudes, int64_t d, float softcap, ScanProducts kind) {
   constexpr double kUnit = 0x1p-24;
   constexpr double kMargin = 1.05;  // second-order terms (d u < 7e-5) and the sums' own rounding
   // Beyond this a score, or a score plus a mask of f32's smallest number, could overflow.
   constexpr double kLargestScore = 1e30;
   if (!(products < kLargestScore)) return std::numeric_limits<float>::infinity();
-  const double dot = kMargin * static_cast<double>(d + 8) * kUnit * products;
-  const double flushed = 0x1p-125 * (static_cast<double>(d) + magnitudes);
+  const auto n = static_cast<double>(d);
+  const bool is_split = kind == ScanProducts::kSplit;
+  const double units = is_split ? 1.2 * std::ceil(n / kSplitNumbers) + 34 : n + 8;
+  const double dot = kMargin * units * kUnit * products;
+  const double flushed = (is_split ? 0x1p-121 : 0x1p-125) * (n + magnitudes);
   return static_cast<float>(kMargin * (dot + flushed + static_cast<double>(kSoftcapUlps) * kUnit * softcap));
 }
 

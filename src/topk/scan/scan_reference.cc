@@ -28,7 +28,7 @@ void AddMaskReference(DataType type, const uint8_t* mask, float slope, int64_t c
   for (int64_t j = 0; j < count; ++j) scores[j] += slope * ReadNumber(type, mask, j);
 }
 
-float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap) {
+float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap, ScanProducts kind) {
   double products = 0;
   double magnitudes = 0;
   for (int64_t i = 0; i < d; ++i) {
@@ -36,7 +36,7 @@ float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, fl
     products += std::abs(static_cast<double>(q[i])) * m;
     magnitudes += m;
   }
-  return ScanErrorOfSums(products, magnitudes, d, softcap);
+  return ScanErrorOfSums(products, magnitudes, d, softcap, kind);
 }
 
 }  // namespace topk
