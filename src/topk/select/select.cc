@@ -256,7 +256,7 @@ HWY_INLINE float RoughLog(float x) {
   const auto bits = std::bit_cast<int32_t>(x);
   const float fraction = std::bit_cast<float>((bits & 0x007FFFFF) | 0x3F800000);  // from 1 to 2
   const auto exponent = static_cast<float>((bits >> 23) - 127);
-  return kLog2 * (exponent + (fraction - 1.0F) * (1.3465553F - 0.3465553F * fraction));
+  return kLog2 * (exponent + (fraction - 1.0F) * (5.0F - fraction) / 3.0F);
 }
 
 float GuessFloorForSimd(const float* HWY_RESTRICT scores, int64_t count, int64_t n_shown, int64_t k) {
