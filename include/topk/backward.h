@@ -13,8 +13,9 @@
 // d_k and d_v of a KV head sum over the query heads that read it.
 //
 // Costs O(entries * (d_k + d_v)) time, where entries is the size of the selection. A few KV heads are computed at a
-// time, as many as give the workers work; scratch is about 5 bytes for each of their entries, a copy in f32 of what
-// they read, and up to 4 MiB a worker: nothing of size n_query * n_key. Pays like Attention does.
+// time, as many as give the workers work; scratch is about 5 bytes for each of their entries, a copy of what they
+// read unless it is f32 with the rows of a head side by side, of a multiple of 16 numbers each, and up to 256 KiB a
+// worker: nothing of size n_query * n_key. Pays like Attention does.
 //
 // Deterministic: every sum is made in a fixed order (rows ascending), so gradients have the same bits for every thread
 // count. On another SIMD target they differ by the rounding of f32. Numbers that are not finite go on into the

@@ -11,6 +11,11 @@ namespace topk {
 
 inline constexpr size_t kCacheLineBytes = 64;
 
+// `bytes` of memory, uninitialised, aligned to cache lines; from 4 MiB on in huge pages where the system gives them.
+// Null if there is not enough. FreeBlock takes the same number.
+void* AllocateBlock(size_t bytes);
+void FreeBlock(void* block, size_t bytes);
+
 // One block of cache-line-aligned memory, uninitialised, in huge pages where the system gives them. It holds no more
 // than kMostSlack times what was asked for last, or kSmallBytes. For one call at a time.
 class ScratchMemory {
@@ -27,10 +32,10 @@ class ScratchMemory {
 
  private:
   struct Free {
-    size_t alignment;
-    void operator()(std::byte* block) const { ::operator delete(block, std::align_val_t{alignment}); }
+    size_t bytes;
+    void operator()(std::byte* block) const { FreeBlock(block, bytes); }
   };
-  std::unique_ptr<std::byte, Free> block_{nullptr, Free{kCacheLineBytes}};
+  std::unique_ptr<std::byte, Free> block_{nullptr, Free{0}};
   size_t size_ = 0;
 };
 

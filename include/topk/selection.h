@@ -2,17 +2,23 @@
 #ifndef TOPK_SELECTION_H_
 #define TOPK_SELECTION_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
+
+#include "topk/scratch.h"
 
 namespace topk {
 
 using KeyIndex = int32_t;
 
-// Leaves numbers as the memory had them: a selection is written once, by the threads that compute it.
+// Leaves numbers as the memory had them: a selection is written once, by the threads that compute it. Large arrays have
+// huge pages where the system gives them: new memory costs a fault for each page.
 template <typename T>
 class UninitializedAllocator : public std::allocator<T> {
  public:
@@ -20,6 +26,14 @@ class UninitializedAllocator : public std::allocator<T> {
   struct rebind {
     using other = UninitializedAllocator<U>;
   };
+  T* allocate(size_t count) {
+    if (count > std::numeric_limits<size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
+    void* block = AllocateBlock(count * sizeof(T));
+    if (block == nullptr) throw std::bad_alloc();
+    return static_cast<T*>(block);
+  }
+  void deallocate(T* block, size_t count) { FreeBlock(block, count * sizeof(T)); }
+
   template <typename U>
   void construct(U* at) {
     ::new (static_cast<void*>(at)) U;

@@ -32,8 +32,6 @@ bool FindAmx() {
   return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
 }
 #else
-bool FindFp16() { return __builtin_cpu_supports("avx512fp16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0; }
-
 bool FindFp16() { return false; }
 bool FindAmx() { return false; }
 #endif

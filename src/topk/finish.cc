@@ -176,6 +176,22 @@ void FinishDenseRow(const Call& call, const RowState& row, const float* sum, Sta
   Count(call, row, row.visible->count, 1.0, statistics);
 }
 
+// Asks for the memory that a row's output and selection will be written to: rows of a head lie apart by what all heads
+// have there.
+void PrefetchOutputs(const Call& call, const RowState& row) {
+  constexpr int64_t kLineNumbers = kCacheLineBytes / sizeof(float);
+  constexpr int64_t kMostEntries = 512;  // a mass target may keep far fewer than it may
+  const float* out = call.output.out.Row(row.id.batch, row.id.query, row.id.head);
+  for (int64_t i = 0; i < call.input.d_v; i += kLineNumbers) __builtin_prefetch(out + i, 1);
+  if (!call.IsSelectionWanted()) return;
+  const int64_t begin = call.staging.offsets[call.RowNumber(row.id)];
+  const int64_t end = begin + std::min(kMostEntries, call.MostSelected(*row.visible));
+  for (int64_t at = begin; at < end; at += kLineNumbers) {
+    __builtin_prefetch(call.staging.keys + at, 1);
+    __builtin_prefetch(call.staging.weights + at, 1);
+  }
+}
+
 // Hands the selection to the caller, if that is wanted.
 void Stage(const Call& call, const RowId& row, const FinishScratch& scratch, int64_t count) {
   if (!call.IsSelectionWanted()) return;
@@ -194,6 +210,7 @@ bool FinishSparseRow(const Call& call, RowState& row, const FinishScratch& scrat
   if (row.visible->count == 0) {
     std::fill_n(out, call.input.d_v, 0.0F);
   } else {
+    PrefetchOutputs(call, row);
     if (!RowFinisher(call, row, scratch).Select(selection)) return false;
     const double log_sum_kept = Weigh(call, row, scratch, selection.count);
     Stage(call, row.id, scratch, selection.count);

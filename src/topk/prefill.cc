@@ -26,11 +26,12 @@ struct Prefill::Worker {
 };
 
 Prefill::Prefill(Carver& carver, Call& call, int n_workers) : call_(call), workers_(carver.Take<Worker>(n_workers)) {
-  if (IntegerScan::Suits(call)) keys_.emplace(carver, call, n_workers);
   const AttentionInput& in = call.input;
+  const bool prefers_panels = call.options.scan == ScanMode::kAuto && KeyPanels::AreFasterThanIntegers(call);
+  if (IntegerScan::Suits(call) && !prefers_panels) keys_.emplace(carver, call, n_workers);
   const bool has_few_keys = in.n_key <= WholeRows::kMostKeys;
   needs_no_panels_ = has_few_keys && call.RowsPerHeadKv() <= kMostDirectRows;
-  if (has_few_keys && !needs_no_panels_) panels_.emplace(carver, call);
+  if (has_few_keys && !needs_no_panels_) panels_.emplace(carver, call, n_workers);
   if (keys_ && HeadMajorCopy::Pays(call, in.k, in.d_k, kScoredPerKept)) copied_k_.emplace(carver, call, in.k, in.d_k);
   if ((keys_ || panels_) && HeadMajorCopy::Pays(call, in.v, in.d_v, 1)) copied_v_.emplace(carver, call, in.v, in.d_v);
   const int64_t capacity = Candidates::Capacity(call.LargestBudget(), call.input.n_key);

@@ -99,7 +99,9 @@ Workspace Workspace::WithOwnQueries(Carver& carver, const Call& call) const {
 
 WholeRows WholeRows::Take(Carver& carver, const Call& call) {
   const int64_t stride = PadToBlocks(call.input.n_key) + kMaxLanes;
-  return {.scores = carver.Take<float>(kTileRows * stride), .stride = stride};
+  return {.scores = carver.Take<float>(kTileRows * stride),
+          .stride = stride,
+          .parts = carver.Take<uint16_t>(KeyPanels::PartsSize(call))};
 }
 
 TilePart TilePart::Take(Carver& carver, const Call& call, int64_t max_rows, int64_t capacity) {
@@ -328,8 +330,10 @@ void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, c
   const int64_t stride = PadToLanes(d);
   for (size_t r = 0; r < scanned.size(); ++r) call.ScaleQuery(scanned[r].id, work.queries + r * stride);
   const TensorView keys = call.KeysOf(batch, head_kv);
+  const KeyPanels::Queries queries = {work.queries, whole.parts, static_cast<int64_t>(scanned.size())};
   if (panels != nullptr) {
     panels->FindMagnitude(batch, head_kv, begin, end, work.magnitude);
+    panels->Prepare(queries);
   } else {
     std::fill_n(work.magnitude, stride, 0);
   }
@@ -337,15 +341,14 @@ void TilePart::ScanWholeRows(const Call& call, int64_t batch, int64_t head_kv, c
     const auto sees_block = [first_key](const RowState& row) { return SeesBlock(row, first_key); };
     const auto first = std::find_if(scanned.begin(), scanned.end(), sees_block);
     const auto last = std::find_if(scanned.rbegin(), std::make_reverse_iterator(first), sees_block).base();
+    if (first == last) continue;
     const int64_t row = first - scanned.begin();
-    const float* queries = work.queries + row * stride;
     float* scores = whole.scores + row * whole.stride + first_key - begin;
     if (panels != nullptr) {
-      MultiplyTile(queries, stride, panels->PanelOf(batch, head_kv, first_key), kBlockKeys, scores, whole.stride,
-                   last - first, kBlockKeys, d, false);
+      panels->Multiply(batch, head_kv, first_key, queries, row, last - scanned.begin(), scores, whole.stride);
     } else {
-      ScoreDirectly(queries, last - first, keys, first_key, std::min(kBlockKeys, end - first_key), d, scores,
-                    whole.stride, work.magnitude);
+      ScoreDirectly(work.queries + row * stride, last - first, keys, first_key, std::min(kBlockKeys, end - first_key),
+                    d, scores, whole.stride, work.magnitude);
     }
   }
   UpdateErrors(call, work, scanned);

@@ -56,8 +56,9 @@ struct WholeRows {
   // Most keys: the scores of a tile's rows against so many stay in the L2 cache.
   static constexpr int64_t kMostKeys = 4096;
 
-  float* scores = nullptr;  // [kTileRows][stride]
-  int64_t stride = 0;       // with what the selection overwrites past a row's end
+  float* scores = nullptr;    // [kTileRows][stride]
+  int64_t stride = 0;         // with what the selection overwrites past a row's end
+  uint16_t* parts = nullptr;  // of the tile's queries, see KeyPanels::Queries
 
   static WholeRows Take(Carver& carver, const Call& call);
 };

@@ -58,6 +58,7 @@ struct Step {
     if (change) change(problem);
     std::mt19937 random(seed + 1);
     d_out.FillGaussian(random);
+    d_out_view = d_out.view();
     OutputTensor out(problem.input);
     EXPECT_EQ(ReferenceAttention(problem.input, options, {out.view(), &selection, nullptr}).message(), "");
   }
@@ -66,6 +67,7 @@ struct Step {
   RandomProblem problem;
   TopKOptions options;
   RandomTensor d_out;
+  TensorView d_out_view;  // of it, or of the same numbers elsewhere
   Selection selection;
 };
 

@@ -73,7 +73,7 @@ Bounds::Bounds(const Step& step) {
     for (int64_t j = 0; j < n; ++j) {
       const KeyIndex key = step.selection.keys[begin + j];
       for (int64_t i = 0; i < in.d_v; ++i)
-        g[j] += number(step.d_out.view(), b, t, h, i) * number(in.v, b, key, h / group, i);
+        g[j] += number(step.d_out_view, b, t, h, i) * number(in.v, b, key, h / group, i);
       g[j] *= DropoutFactor(dropout, key);
       mean += weight_of(j) * g[j];
     }
@@ -99,7 +99,7 @@ Bounds::Bounds(const Step& step) {
       const double weight = weight_of(j) * DropoutFactor(dropout, key);
       for (int64_t i = 0; i < in.d_v; ++i) {
         v[((b * in.n_key + key) * in.n_head_kv + h / group) * in.d_v + i] +=
-            (terms_of_key + 3) * kUnit * weight * number(step.d_out.view(), b, t, h, i);
+            (terms_of_key + 3) * kUnit * weight * number(step.d_out_view, b, t, h, i);
       }
     }
   }
@@ -142,13 +142,13 @@ class BackwardTest : public testing::TargetTest {
     const AttentionInput& in = step.input();
     Gradients want(in, step.selection.keys.size());
     const SelectionView selection = step.selection.View();
-    ASSERT_EQ(ReferenceAttentionBackward(in, step.options, selection, step.d_out.view(), want.view).message(), "");
+    ASSERT_EQ(ReferenceAttentionBackward(in, step.options, selection, step.d_out_view, want.view).message(), "");
     const Bounds bounds(step);
     for (const char* target : SimdTargets()) {
       ASSERT_TRUE(UseSimdTarget(target));
       const std::string where = what + " on " + target;
       Gradients got(in, step.selection.keys.size());
-      ASSERT_EQ(AttentionBackward(in, step.options, selection, step.d_out.view(), got.view, SerialExecutor()).message(),
+      ASSERT_EQ(AttentionBackward(in, step.options, selection, step.d_out_view, got.view, SerialExecutor()).message(),
                 "")
           << where;
       ASSERT_NO_FATAL_FAILURE(ExpectRowsWithin(got.scores, want.scores, bounds.scores, 1, 0, where + " d_scores"));
@@ -165,7 +165,7 @@ class BackwardTest : public testing::TargetTest {
     const SelectionView selection = step.selection.View();
     Gradients got(step.input(), step.selection.keys.size());
     ASSERT_TRUE(
-        AttentionBackward(step.input(), step.options, selection, step.d_out.view(), got.view, threads.executor()).ok());
+        AttentionBackward(step.input(), step.options, selection, step.d_out_view, got.view, threads.executor()).ok());
     const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
       return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                         [](float x, float y) { return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y); });
@@ -200,21 +200,83 @@ TEST_F(BackwardTest, ScoreGradientsEqualReference) {
   }
 }
 
+// Rows of small whole numbers, whose sums are exact.
+AlignedArray<float> WholeNumbers(int64_t rows, int64_t d) {
+  AlignedArray<float> numbers(rows * d);
+  for (int64_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i % 13 - 6);
+  return numbers;
+}
+
+// Rows with 0 to 9 entries in the range of keys from 100 on, after two that lie before it.
+struct EntriesInRange {
+  static constexpr int64_t kRows = 10;
+  static constexpr int64_t kKeys = 120;
+  static constexpr KeyIndex kFirstKey = 100;
+
+  std::vector<KeyIndex> keys;
+  std::vector<int64_t> begins, firsts;
+  std::vector<uint32_t> starts;
+  RangeEntries view;
+
+  EntriesInRange() {
+    for (int64_t r = 0; r < kRows; ++r) {
+      begins.push_back(static_cast<int64_t>(keys.size()));
+      firsts.push_back(r * kMaxLanes);
+      starts.insert(starts.end(), {0, 2, static_cast<uint32_t>(2 + r)});
+      keys.insert(keys.end(), {3, 99});
+      for (int64_t e = 0; e < r; ++e) keys.push_back(static_cast<KeyIndex>(kFirstKey + 2 * e));
+    }
+    view = {.n_rows = kRows,
+            .keys = keys.data(),
+            .begins = begins.data(),
+            .firsts = firsts.data(),
+            .starts = starts.data() + 1,
+            .start_stride = 3,
+            .first_key = kFirstKey};
+  }
+};
+
+TEST_F(BackwardTest, MultipliesEntriesAsTheReferenceDoes) {
+  const EntriesInRange entries;
+  for (int64_t d : {16, 32, 64, 80, 208}) {
+    const AlignedArray<float> x = WholeNumbers(EntriesInRange::kRows, d);
+    const AlignedArray<float> y = WholeNumbers(EntriesInRange::kKeys, d);
+    const int64_t size = EntriesInRange::kRows * kMaxLanes;
+    AlignedArray<float> expected(size);
+    std::fill_n(expected.data(), size, kUntouched);
+    for (const char* target : SimdTargets()) {
+      ASSERT_TRUE(UseSimdTarget(target));
+      AlignedArray<float> dots(size);
+      std::fill_n(dots.data(), size, kUntouched);
+      DotEntries(entries.view, {x.data(), d}, {y.data(), d}, dots.data());
+      DotEntriesReference(entries.view, {x.data(), d}, {y.data(), d}, expected.data());
+      for (int64_t i = 0; i < size; ++i) ASSERT_EQ(dots[i], expected[i]) << target << " d " << d << " at " << i;
+    }
+  }
+}
+
 TEST_F(BackwardTest, AddsToKeysAsTheReferenceDoes) {
-  for (const char* target : SimdTargets()) {
-    ASSERT_TRUE(UseSimdTarget(target));
-    for (int64_t d : {1, 3, 4, 15, 16, 17, 31, 64, 80, 129, 200}) {
-      const int64_t stride = PadToLanes(d) + kMaxLanes;
-      const std::vector<KeyIndex> keys = {100, 101, 109};
-      const std::vector<float> factors = {0.5F, -2.0F, 1.0F};
-      std::vector<float> x(d);
-      for (int64_t i = 0; i < d; ++i) x[i] = static_cast<float>(i + 1);  // all sums are exact
-      AlignedArray<float> sums(10 * stride);
-      std::fill_n(sums.data(), sums.size(), 1.0F);
-      AlignedArray<float> expected = sums;
-      AddToKeys(keys, factors.data(), x.data(), d, {sums.data(), 100, stride});
-      AddToKeysReference(keys, factors.data(), x.data(), d, {expected.data(), 100, stride});
-      for (int64_t i = 0; i < sums.size(); ++i) ASSERT_EQ(sums[i], expected[i]) << target << " d " << d << " at " << i;
+  const EntriesInRange entries;
+  std::vector<float> factors(entries.keys.size());
+  for (size_t e = 0; e < factors.size(); ++e) factors[e] = static_cast<float>(e % 5) - 2.0F;
+  const AlignedArray<float> by_first = WholeNumbers(EntriesInRange::kRows, kMaxLanes);
+  for (int64_t d_a : {0, 16, 64, 80, 208}) {
+    for (int64_t d_b : {0, 16, 64, 144}) {
+      const AlignedArray<float> a = WholeNumbers(EntriesInRange::kRows, d_a);
+      const AlignedArray<float> b = WholeNumbers(EntriesInRange::kRows, d_b);
+      const KeyTerms term_a = {{a.data(), d_a}, by_first.data(), entries.firsts.data()};
+      const KeyTerms term_b = {{b.data(), d_b}, factors.data(), entries.begins.data()};
+      for (const char* target : SimdTargets()) {
+        ASSERT_TRUE(UseSimdTarget(target));
+        AlignedArray<float> sums((EntriesInRange::kKeys - EntriesInRange::kFirstKey) * (d_a + d_b));
+        std::fill_n(sums.data(), sums.size(), 1.0F);
+        AlignedArray<float> expected = sums;
+        AddToKeys(entries.view, term_a, term_b, sums.data());
+        AddToKeysReference(entries.view, term_a, term_b, expected.data());
+        for (int64_t i = 0; i < sums.size(); ++i) {
+          ASSERT_EQ(sums[i], expected[i]) << target << " d " << d_a << " and " << d_b << " at " << i;
+        }
+      }
     }
   }
 }
@@ -275,6 +337,51 @@ TEST_F(BackwardTest, EqualsReferenceWithMasksSoftcapSinkLogitsDropoutAndRelu) {
   }
 }
 
+// A tensor of f32 with the rows of each head side by side, as PyTorch has them.
+struct HeadMajor {
+  HeadMajor(const TensorView& from, int64_t n_batch, int64_t n_token, int64_t n_head, int64_t d)
+      : numbers(n_batch * n_token * n_head * d),
+        view{.data = numbers.data(),
+             .token_stride = RowBytes(DataType::kF32, d),
+             .head_stride = n_token * RowBytes(DataType::kF32, d),
+             .batch_stride = n_head * n_token * RowBytes(DataType::kF32, d)} {
+    float* at = numbers.data();
+    for (int64_t b = 0; b < n_batch; ++b) {
+      for (int64_t h = 0; h < n_head; ++h) {
+        for (int64_t t = 0; t < n_token; ++t) {
+          at = std::copy_n(reinterpret_cast<const float*>(from.Row(b, t, h)), d, at);
+        }
+      }
+    }
+  }
+
+  AlignedArray<float> numbers;
+  TensorView view;
+};
+
+TEST_F(BackwardTest, EqualsReferenceWhereNothingNeedsToBeCopied) {
+  const Shape shape{.n_batch = 2,
+                    .n_query = 70,
+                    .n_key = 300,
+                    .n_head = 3,
+                    .n_head_kv = 3,
+                    .d_k = 64,
+                    .d_v = 32,
+                    .mask = Shape::Mask::kCausal};
+  Step step(shape, 250, {.k = 40}, nullptr);
+  ASSERT_NO_FATAL_FAILURE(ExpectEqualsReference(step, "token by token"));
+  AttentionInput& in = step.problem.input;
+  const HeadMajor q(in.q, in.n_batch, in.n_query, in.n_head, in.d_k);
+  const HeadMajor k(in.k, in.n_batch, in.n_key, in.n_head, in.d_k);
+  const HeadMajor v(in.v, in.n_batch, in.n_key, in.n_head, in.d_v);
+  const HeadMajor d_out(step.d_out_view, in.n_batch, in.n_query, in.n_head, in.d_v);
+  in.q = q.view;
+  in.k = k.view;
+  in.v = v.view;
+  step.d_out_view = d_out.view;
+  ExpectEqualsReference(step, "head by head");
+}
+
 // Several ranges of keys, of both kinds: as wide as the cache holds, and wider because rows are short.
 TEST_F(BackwardTest, EqualsReferenceOverSeveralKeyRanges) {
   for (int64_t k : {1, 9, 60}) {
@@ -288,9 +395,9 @@ TEST_F(BackwardTest, HasTheSameBitsForEveryThreadCount) {
   const Shape shape{.n_batch = 2, .n_query = 100, .n_key = 1500, .d_k = 64, .d_v = 64, .mask = Shape::Mask::kCausal};
   const Step step(shape, 400, {.k = 30}, nullptr);
   Gradients one(step.input(), step.selection.keys.size());
-  ASSERT_TRUE(AttentionBackward(step.input(), step.options, step.selection.View(), step.d_out.view(), one.view,
-                                SerialExecutor())
-                  .ok());
+  ASSERT_TRUE(
+      AttentionBackward(step.input(), step.options, step.selection.View(), step.d_out_view, one.view, SerialExecutor())
+          .ok());
   for (int n_threads : {2, 5, 16}) {
     ExpectSameBitsWith(step, ThreadExecutor(n_threads), one, std::to_string(n_threads) + " threads");
   }
@@ -302,7 +409,7 @@ TEST_F(BackwardTest, ComputesOnlyWhatIsAskedFor) {
     const SelectionView selection = step.selection.View();
     Gradients all(step.input(), step.selection.keys.size());
     ASSERT_TRUE(
-        AttentionBackward(step.input(), step.options, selection, step.d_out.view(), all.view, SerialExecutor()).ok());
+        AttentionBackward(step.input(), step.options, selection, step.d_out_view, all.view, SerialExecutor()).ok());
     for (int wanted = 0; wanted < 32; ++wanted) {
       Gradients some(step.input(), step.selection.keys.size());
       AttentionGradients view;
@@ -312,7 +419,7 @@ TEST_F(BackwardTest, ComputesOnlyWhatIsAskedFor) {
       if ((wanted & 8) != 0) view.d_scores = some.view.d_scores;
       if ((wanted & 16) != 0) view.d_scale = some.view.d_scale;
       ASSERT_TRUE(
-          AttentionBackward(step.input(), step.options, selection, step.d_out.view(), view, SerialExecutor()).ok());
+          AttentionBackward(step.input(), step.options, selection, step.d_out_view, view, SerialExecutor()).ok());
       const auto expect = [&](bool is_wanted, const std::vector<float>& got, const std::vector<float>& computed) {
         EXPECT_EQ(got, is_wanted ? computed : std::vector<float>(got.size(), kUntouched)) << wanted;
       };

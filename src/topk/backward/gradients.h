@@ -1,10 +1,9 @@
-// The two steps of the backward pass that other rooms don't have: from the gradients of weights to those of scores, and
-// the sums that keys receive from the rows that selected them.
+// The steps of the backward pass that other rooms don't have: products of rows with the keys that they selected, from
+// the gradients of weights to those of scores, and the sums that keys receive from the rows that selected them.
 #ifndef TOPK_SRC_BACKWARD_GRADIENTS_H_
 #define TOPK_SRC_BACKWARD_GRADIENTS_H_
 
 #include <cstdint>
-#include <span>
 
 #include "topk/attention.h"
 
@@ -22,20 +21,43 @@ void ScoreGradientsReference(Activation activation, const float* weights, int64_
 void SoftcapGradients(float cap, const float* capped, int64_t padded_count, float* gradients);
 void SoftcapGradientsReference(float cap, const float* capped, int64_t padded_count, float* gradients);
 
-// Sums of a range of keys, in one worker's memory: keys next to each other lie next to each other, whatever the strides
-// of the gradients, so that a range stays in the cache.
-struct KeySums {
-  float* sums = nullptr;  // row key - first_key has `stride` numbers; 64-byte aligned
-  KeyIndex first_key = 0;
-  int64_t stride = 0;  // a multiple of kMaxLanes, at least PadToLanes of every d
+// The entries of one range of keys in consecutive rows of a KV head. A row's entries lie at `begins` in the selection
+// and at `firsts` in what is computed for the head.
+struct RangeEntries {
+  int64_t n_rows = 0;
+  const KeyIndex* keys = nullptr;    // of the selection
+  const int64_t* begins = nullptr;   // [n_rows]
+  const int64_t* firsts = nullptr;   // [n_rows]
+  const uint32_t* starts = nullptr;  // row r has entries [starts[r * stride], starts[r * stride + 1]) of its own
+  int64_t start_stride = 0;
+  KeyIndex first_key = 0;  // of the range
 };
 
-// sums[keys[j]][i] += factors[j] * x[i] for every j and i < d, in the order of j; numbers from d up to PadToLanes(d)
-// stay as they are. x: d f32. One fused or two roundings a term, as the SIMD target has them. No allocation; any
-// thread.
-void AddToKeys(std::span<const KeyIndex> keys, const float* factors, const float* x, int64_t d, const KeySums& sums);
-void AddToKeysReference(std::span<const KeyIndex> keys, const float* factors, const float* x, int64_t d,
-                        const KeySums& sums);
+// Rows of f32, padded with zeros to `d`, a multiple of kMaxLanes; aligned to 64 bytes, as all of these are.
+struct PaddedRows {
+  const float* data = nullptr;
+  int64_t d = 0;
+
+  const float* Row(int64_t row) const { return data + row * d; }
+};
+
+// dots[firsts[r] + e] = x_r . y_j for the entries e of every row, j its key. No allocation; any thread.
+void DotEntries(const RangeEntries& entries, const PaddedRows& x, const PaddedRows& y, float* dots);
+void DotEntriesReference(const RangeEntries& entries, const PaddedRows& x, const PaddedRows& y, float* dots);
+
+// A factor for each entry, and what it multiplies.
+struct KeyTerms {
+  PaddedRows x;                     // d = 0: nothing to add
+  const float* factors = nullptr;   // of row r from begins[r] on
+  const int64_t* begins = nullptr;  // [n_rows]
+};
+
+// sums[j - first_key] += (factor_e * x_r of `a`, then factor_e * x_r of `b`) for the entries e of every row, j its key,
+// rows ascending. A key's sums have a.x.d + b.x.d numbers and keys lie next to each other, whatever the strides of the
+// gradients, so that a range stays in the cache. One fused or two roundings a term, as the SIMD target has them. No
+// allocation; any thread.
+void AddToKeys(const RangeEntries& entries, const KeyTerms& a, const KeyTerms& b, float* sums);
+void AddToKeysReference(const RangeEntries& entries, const KeyTerms& a, const KeyTerms& b, float* sums);
 
 }  // namespace topk
 

@@ -22,11 +22,26 @@ void SoftcapGradientsReference(float cap, const float* capped, int64_t padded_co
   }
 }
 
-void AddToKeysReference(std::span<const KeyIndex> keys, const float* factors, const float* x, int64_t d,
-                        const KeySums& sums) {
-  for (size_t j = 0; j < keys.size(); ++j) {
-    float* sum = sums.sums + (keys[j] - sums.first_key) * sums.stride;
-    for (int64_t i = 0; i < d; ++i) sum[i] += factors[j] * x[i];
+void DotEntriesReference(const RangeEntries& entries, const PaddedRows& x, const PaddedRows& y, float* dots) {
+  for (int64_t r = 0; r < entries.n_rows; ++r) {
+    const uint32_t* starts = entries.starts + r * entries.start_stride;
+    for (uint32_t e = starts[0]; e < starts[1]; ++e) {
+      const float* value = y.Row(entries.keys[entries.begins[r] + e]);
+      double sum = 0.0;
+      for (int64_t i = 0; i < x.d; ++i) sum += static_cast<double>(x.Row(r)[i]) * static_cast<double>(value[i]);
+      dots[entries.firsts[r] + e] = static_cast<float>(sum);
+    }
+  }
+}
+
+void AddToKeysReference(const RangeEntries& entries, const KeyTerms& a, const KeyTerms& b, float* sums) {
+  for (int64_t r = 0; r < entries.n_rows; ++r) {
+    const uint32_t* starts = entries.starts + r * entries.start_stride;
+    for (uint32_t e = starts[0]; e < starts[1]; ++e) {
+      float* sum = sums + (entries.keys[entries.begins[r] + e] - entries.first_key) * (a.x.d + b.x.d);
+      for (int64_t i = 0; i < a.x.d; ++i) sum[i] += a.factors[a.begins[r] + e] * a.x.Row(r)[i];
+      for (int64_t i = 0; i < b.x.d; ++i) sum[a.x.d + i] += b.factors[b.begins[r] + e] * b.x.Row(r)[i];
+    }
   }
 }
 

@@ -15,6 +15,7 @@
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
 #include "topk/numeric.h"
+#include "topk/scan/scan.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace topk {
@@ -155,7 +156,7 @@ class KeyChunk<DataType::kF16> {
     if (_mm512_cmpge_epu16_mask(largest_, _mm512_set1_epi16(0x7C00)) != 0) return MagnitudeChange::kTooLarge;
     const auto widen = [](__m256i halves) HWY_ATTR {
       const __m512 numbers = _mm512_mul_ps(_mm512_cvtph_ps(halves), _mm512_set1_ps(1 / kBf16KeyScale));
-      return _mm512_castps_si512(_mm512_max_ps(numbers, _mm512_set1_ps(1.0F)));
+      return _mm512_castps_si512(_mm512_max_ps(numbers, _mm512_set1_ps(kLeastF16Magnitude)));
     };
     return Raise(widen(_mm512_castsi512_si256(largest_)), widen(_mm512_extracti64x4_epi64(largest_, 1)), magnitude);
   }
@@ -184,8 +185,7 @@ class KeyChunk<DataType::kBF16> {
 
   HWY_INLINE MagnitudeChange End(int32_t* magnitude) const {
     if (_mm512_cmpge_epu16_mask(largest_, _mm512_set1_epi16(0x7F80)) != 0) return MagnitudeChange::kTooLarge;
-    // At least 2^-90: that makes ScanError cover subnormal keys, which AMX takes for 0.
-    const __m512i least = _mm512_castps_si512(_mm512_set1_ps(0x1p-90F));
+    const __m512i least = _mm512_castps_si512(_mm512_set1_ps(kLeastSplitMagnitude));
     const auto widen = [least](__m256i upper_halves) HWY_ATTR {
       return _mm512_max_epi32(_mm512_slli_epi32(_mm512_cvtepu16_epi32(upper_halves), 16), least);
     };

@@ -5,6 +5,11 @@
 //   q = h + m + l, each part the rest rounded to bf16       k = a + b, a: k cut off at bf16, b: the rest
 //   q.k = (h + m).a + (h + m).b + l.a + e,    |e| <= 2^-23 sum_i |q_i| |k_i|
 //
+// The error, in u = 2^-24 of sum_i |q_i| |k_i|: two units of what is left out. An instruction adds 16 products in each of
+// two chains that begin with 0, then the two, then their sum to what was there (Intel's manual, TDPBF16PS): 17 + 3
+// ceil(d / 32) roundings of the large products, and a tenth as much of the small ones. With what a score in f32 has
+// beside its products (scan/scan.h), 8, less than 36 + 4 ceil(d / 32).
+//
 // A key in bf16 has no b, nor have q8_0's integers, whose scales come in afterwards. Keys come as they stand in memory,
 // 16 of them a tile register, so nothing is transposed but scores.
 #ifndef TOPK_SRC_BF16X3_BF16X3_H_
@@ -32,6 +37,7 @@ inline constexpr float kLargestBf16Query = 0x1p12F;
 // makes up for both.
 inline constexpr float kBf16KeyScale = 0x1p5F;
 inline constexpr float kLargestBf16Key = 2047.0F;
+inline constexpr float kLeastF16Magnitude = 2.0F;
 
 // Whether scores of these keys can be had this way on the processor and SIMD target in use.
 bool SuitsBf16x3(DataType type, int64_t d);

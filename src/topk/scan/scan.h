@@ -39,10 +39,12 @@ void AddMaskReference(DataType type, const uint8_t* mask, float slope, int64_t c
 // or NaN if the keys or q' are, or if a score could overflow: the row must then be scored canonically.
 //
 // Where it comes from: q' has two roundings (the scale, the product), a sum of d products in any order at most d, fused
-// or not, each relative u of sum_i |q'_i| |k_i| <= sum_i |q'_i| magnitude_i: together gamma_(d+4); as sums of products
-// of bf16 parts (bf16x3/bf16x3.h) 3 d, and two u for the parts that are left out; the canonical sum's own error is below
-// one more u. Softcap has slope at most 1 and adds its own error. slope * mask rounds to u |bias| <=
-// u (|s~| + |q'.k| (1 + u)). Flushed subnormals cost up to 2^-126 an operand.
+// or not, each relative u of sum_i |q'_i| |k_i| <= sum_i |q'_i| magnitude_i: together gamma_(d+4); of products of
+// bf16 parts (scan_split.h, bf16x3/bf16x3.h) another bound holds, and the larger one is taken; the canonical sum's own
+// error is below one more u. Softcap has slope at most 1 and adds its own error. slope * mask rounds to u |bias| <=
+// u (|s~| + |q'.k| (1 + u)). Flushed subnormals cost up to 2^-126 an operand, and
+// those of the parts are covered if no magnitude is below kLeastSplitMagnitude.
+inline constexpr float kLeastSplitMagnitude = 0x1p-60F;
 float ScanError(const float* q, const int32_t* magnitude, int64_t d, float softcap);
 float ScanErrorReference(const float* q, const int32_t* magnitude, int64_t d, float softcap);
 

@@ -2,6 +2,7 @@
 #ifndef TOPK_SRC_SCAN_SCAN_ERROR_H_
 #define TOPK_SRC_SCAN_SCAN_ERROR_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -17,8 +18,11 @@ inline float ScanErrorOfSums(double products, double magnitudes, int64_t d, floa
   // Beyond this a score, or a score plus a mask of f32's smallest number, could overflow.
   constexpr double kLargestScore = 1e30;
   if (!(products < kLargestScore)) return std::numeric_limits<float>::infinity();
-  const double dot = kMargin * static_cast<double>(3 * d + 16) * kUnit * products;
-  const double flushed = 0x1p-125 * (static_cast<double>(d) + magnitudes);
+  const auto n = static_cast<double>(d);
+  const double split_units = 4 * std::ceil(n / 32) + 36;  // see scan_split.h and bf16x3.h
+  const double units = std::max(n + 8, split_units);
+  const double dot = kMargin * units * kUnit * products;
+  const double flushed = 0x1p-121 * (n + magnitudes);
   return static_cast<float>(kMargin * (dot + flushed + static_cast<double>(kSoftcapUlps) * kUnit * softcap));
 }
 

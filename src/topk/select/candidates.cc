@@ -67,7 +67,7 @@ float Candidates::FloorBelow(float kth) const {
 float Candidates::CeilingAbove(float kth) const { return RoundUp(static_cast<double>(kth) + Margin(kth, error_)); }
 
 void Candidates::DropHopeless() {
-  if (count_ >= budget_) RaiseFloor(FloorBelow(KthLargest(scores_, count_, budget_)));
+  if (count_ >= budget_) RaiseFloor(FloorBelow(KthLargestOfTail(scores_, count_, budget_)));
   count_ = Compact(floor_, count_, scores_, keys_);
 }
 
@@ -92,8 +92,20 @@ void Candidates::Append(const float* scores, KeyIndex first_key) {
 }
 
 void Candidates::AppendWhole(float* scores, int64_t count, int64_t n_shown, KeyIndex first_key) {
-  if (n_shown > budget_) RaiseFloor(FloorBelow(KthLargest(scores, count, budget_)));
-  for (int64_t j = 0; j < count; j += kBlockKeys) Append(scores + j, first_key + static_cast<KeyIndex>(j));
+  const auto append_all = [&] {
+    for (int64_t j = 0; j < count; j += kBlockKeys) Append(scores + j, first_key + static_cast<KeyIndex>(j));
+  };
+  if (n_shown <= budget_) return append_all();
+  // The k-th best of those that reach a guess takes fewer passes to find.
+  guess_ = GuessFloorFor(scores, count, n_shown, budget_);
+  append_all();
+  const bool is_proven = is_exact_ && HoldsBest();
+  guess_ = kLowest;
+  if (is_proven) return;
+  is_exact_ = true;
+  Restart();
+  RaiseFloor(FloorBelow(KthLargest(scores, count, budget_)));
+  append_all();
 }
 
 void Candidates::Append(const float* scores, const KeyIndex* keys, int64_t count) {

@@ -250,6 +250,44 @@ HWY_INLINE void NarrowFromBothSides(const float* HWY_RESTRICT scores, int64_t co
   }
 }
 
+// The natural logarithm of a positive number, to 0.01.
+HWY_INLINE float RoughLog(float x) {
+  constexpr float kLog2 = 0.693147F;
+  const auto bits = std::bit_cast<int32_t>(x);
+  const float fraction = std::bit_cast<float>((bits & 0x007FFFFF) | 0x3F800000);  // from 1 to 2
+  const auto exponent = static_cast<float>((bits >> 23) - 127);
+  return kLog2 * (exponent + (fraction - 1.0F) * (5.0F - fraction) / 3.0F);
+}
+
+float GuessFloorForSimd(const float* HWY_RESTRICT scores, int64_t count, int64_t n_shown, int64_t k) {
+  constexpr float kDeviations = 2.0F;
+  const DF df;
+  const auto n = static_cast<int64_t>(hn::Lanes(df));
+  const auto lowest = hn::Set(df, std::numeric_limits<float>::lowest());
+  // Two of each: sums wait for the last addition. A block has an even number of vectors.
+  hn::Vec<DF> sum[2] = {hn::Zero(df), hn::Zero(df)};
+  hn::Vec<DF> squares[2] = {hn::Zero(df), hn::Zero(df)};
+  for (int64_t j = 0; j < count; j += 2 * n) {
+    for (int i = 0; i < 2; ++i) {
+      const auto s = hn::Load(df, scores + j + i * n);
+      const auto x = hn::IfThenElseZero(hn::Ge(s, lowest), s);
+      sum[i] = hn::Add(sum[i], x);
+      squares[i] = hn::MulAdd(x, x, squares[i]);
+    }
+  }
+  const auto total = static_cast<float>(n_shown);
+  const float mean = hn::GetLane(hn::SumOfLanes(df, hn::Add(sum[0], sum[1]))) / total;
+  const float variance = hn::GetLane(hn::SumOfLanes(df, hn::Add(squares[0], squares[1]))) / total - mean * mean;
+  // The rank that is exceeded with the odds of kDeviations.
+  const auto rank = static_cast<float>(k);
+  const float share = std::min(0.99F, (rank + kDeviations * std::sqrt(rank * (1.0F - rank / total)) + 1.0F) / total);
+  // As UpperNormalQuantile has it.
+  const float t = std::sqrt(-2.0F * RoughLog(std::min(share, 1.0F - share)));
+  const float z = t - (2.30753F + 0.27061F * t) / (1.0F + t * (0.99229F + t * 0.04481F));
+  const float guess = mean + (share <= 0.5F ? z : -z) * std::sqrt(std::max(0.0F, variance));
+  return std::isfinite(guess) ? guess : std::numeric_limits<float>::lowest();
+}
+
 // The rank-th largest of a few scores, which -inf follows up to the end of their last vector: the least of those that
 // fewer than `rank` exceed. Compares each with each, without a branch.
 HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, int64_t rank) {
@@ -270,14 +308,11 @@ HWY_INLINE float LargestOfFew(const float* HWY_RESTRICT scores, int64_t count, i
   return hn::GetLane(hn::MinOfLanes(df, least));
 }
 
-float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
-  constexpr int64_t kFew = 64;  // from here on they are searched alone
+// The k-th largest within the bracket.
+template <int64_t kFew>  // from here on they are searched alone
+HWY_INLINE float SearchBracket(const float* HWY_RESTRICT scores, int64_t count, int64_t k, Bracket b) {
   const DF df;
   const auto hidden = hn::Set(df, -std::numeric_limits<float>::infinity());
-  hn::StoreU(hidden, df, scores + count);
-  const Spread spread = SpreadOf(scores, count);
-  Bracket b = Bracket::Of(spread);
-  NarrowFromBothSides(scores, count, k, spread, b);
   Halve(scores, count, k, k, kFew, b);
   const float low = FromOrdered(static_cast<int32_t>(b.low));
   if (b.count() > kFew) return SmallestAtLeast(scores, count, low);  // as many tie, or exactly k reach it
@@ -287,6 +322,29 @@ float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
   const int64_t n_between = Between(scores, count, low, high, between);
   hn::StoreU(hidden, df, between + n_between);
   return LargestOfFew(between, n_between, k - b.n_high);
+}
+
+float KthLargestSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
+  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), scores + count);
+  const Spread spread = SpreadOf(scores, count);
+  Bracket b = Bracket::Of(spread);
+  NarrowFromBothSides(scores, count, k, spread, b);
+  return SearchBracket<64>(scores, count, k, b);
+}
+
+float KthLargestOfTailSimd(float* HWY_RESTRICT scores, int64_t count, int64_t k) {
+  hn::StoreU(hn::Set(DF(), -std::numeric_limits<float>::infinity()), DF(), scores + count);
+  const Spread spread = SpreadOf(scores, count);
+  Bracket b = Bracket::Of(spread);
+  // Where the tail is exponential, a share 1 / (1 + x) of the scores is further than ln(1 + x) means above the least.
+  // That of a normal distribution is denser at its end, but not by half.
+  const auto x = static_cast<float>(spread.count - k) / static_cast<float>(k);
+  const float high = spread.smallest + 1.5F * (spread.mean - spread.smallest) * x / (1.0F + 0.5F * x);
+  if (!b.IsClosed()) {
+    const int64_t middle = b.TryNear(high);
+    b.Narrow(middle, CountFrom(scores, count, FromOrdered(static_cast<int32_t>(middle))), k);
+  }
+  return SearchBracket<32>(scores, count, k, b);
 }
 
 #if HWY_TARGET <= HWY_AVX3
@@ -355,7 +413,9 @@ namespace topk {
 HWY_EXPORT(FilterSimd);
 HWY_EXPORT(CompactSimd);
 HWY_EXPORT(FloorForSimd);
+HWY_EXPORT(GuessFloorForSimd);
 HWY_EXPORT(KthLargestSimd);
+HWY_EXPORT(KthLargestOfTailSimd);
 HWY_EXPORT(ListKeysSimd);
 
 int64_t Filter(const float* scores, float floor, KeyIndex first_key, float* out_scores, KeyIndex* out_keys) {
@@ -374,8 +434,16 @@ int64_t ListKeys(const uint64_t* survivors, int64_t n_blocks, KeyIndex first_key
   return HWY_DYNAMIC_DISPATCH(ListKeysSimd)(survivors, n_blocks, first_key, keys);
 }
 
+float GuessFloorFor(const float* scores, int64_t count, int64_t n_shown, int64_t k) {
+  return HWY_DYNAMIC_DISPATCH(GuessFloorForSimd)(scores, count, n_shown, k);
+}
+
 float KthLargest(float* scores, int64_t count, int64_t k) {
   return HWY_DYNAMIC_DISPATCH(KthLargestSimd)(scores, count, k);
+}
+
+float KthLargestOfTail(float* scores, int64_t count, int64_t k) {
+  return HWY_DYNAMIC_DISPATCH(KthLargestOfTailSimd)(scores, count, k);
 }
 
 }  // namespace topk

@@ -26,6 +26,13 @@ int64_t CompactReference(float floor, int64_t count, float* scores, KeyIndex* ke
 float KthLargest(float* scores, int64_t count, int64_t k);
 float KthLargestReference(float* scores, int64_t count, int64_t k);
 
+// The same for scores that are the upper tail of others, whose least is not far below the k-th: fewer passes.
+float KthLargestOfTail(float* scores, int64_t count, int64_t k);
+
+// A guess at a floor that k of the scores reach and not many more, from their mean and deviation in one pass: right
+// for nearly all rows of a normal distribution. n_shown of the count scores are finite; 1 <= k < n_shown.
+float GuessFloorFor(const float* scores, int64_t count, int64_t n_shown, int64_t k);
+
 // A floor that `least` to `most` of the scores reach, 1 <= least <= most <= count; where ties allow none, the highest
 // that at least `least` reach. Fewer passes than KthLargest; the same conditions.
 float FloorFor(float* scores, int64_t count, int64_t least, int64_t most);

@@ -158,9 +158,55 @@ TEST_F(SelectTest, KthLargestEqualsASort) {
           AlignedArray<float> scores = MakeScores(kind, count, 7);
           const float expected = KthLargestReference(scores.data(), count, k);
           if (expected == kHidden) continue;  // its contract asks for k that are not
-          EXPECT_EQ(KthLargest(scores.data(), count, k), expected)
-              << target << " scores " << static_cast<int>(kind) << " count " << count << " k " << k;
+          const auto where = std::string(target) + " scores " + std::to_string(static_cast<int>(kind)) + " count " +
+                             std::to_string(count) + " k " + std::to_string(k);
+          EXPECT_EQ(KthLargest(scores.data(), count, k), expected) << where;
+          EXPECT_EQ(KthLargestOfTail(scores.data(), count, k), expected) << where;
         }
+      }
+    }
+  }
+}
+
+TEST_F(SelectTest, GuessedFloorsFitGaussianScores) {
+  std::mt19937 random(17);
+  std::normal_distribution<float> gaussian(3.0F, 0.5F);
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (int64_t n_shown : {100, 512, 2000}) {
+      for (int64_t k : {int64_t{16}, int64_t{64}, n_shown / 2}) {
+        constexpr int kRows = 200;
+        int n_enough = 0;
+        for (int row = 0; row < kRows; ++row) {
+          const int64_t count = PadToBlocks(n_shown);
+          AlignedArray<float> scores(count);
+          std::fill_n(scores.data(), count, kHidden);
+          for (int64_t j = 0; j < n_shown; ++j) scores[j] = gaussian(random);
+          const float floor = GuessFloorFor(scores.data(), count, n_shown, k);
+          const auto reached =
+              std::count_if(scores.data(), scores.data() + count, [floor](float x) { return x >= floor; });
+          n_enough += reached >= k ? 1 : 0;
+          // Twice the distance that is meant, and as much again by chance.
+          const auto spread = static_cast<double>(k) * (1.0 - static_cast<double>(k) / static_cast<double>(n_shown));
+          ASSERT_LE(static_cast<double>(reached - k), 2 + 6 * std::sqrt(spread))
+              << target << " " << n_shown << " " << k;
+        }
+        EXPECT_GE(n_enough, kRows * 9 / 10) << target << " " << n_shown << " " << k;
+      }
+    }
+  }
+}
+
+TEST_F(SelectTest, GuessedFloorsAreFinite) {
+  for (const char* target : SimdTargets()) {
+    ASSERT_TRUE(UseSimdTarget(target));
+    for (Scores kind : kAllScores) {
+      AlignedArray<float> scores = MakeScores(kind, 512, 19);
+      const auto n_shown = std::count_if(scores.data(), scores.data() + 512, [](float x) { return x != kHidden; });
+      for (int64_t k : {int64_t{1}, n_shown / 2, n_shown - 1}) {
+        if (k < 1) continue;
+        EXPECT_TRUE(std::isfinite(GuessFloorFor(scores.data(), 512, n_shown, k)))
+            << target << " scores " << static_cast<int>(kind) << " k " << k;
       }
     }
   }
@@ -178,8 +224,10 @@ class TableScorer final : public CanonicalScorer {
   const std::vector<double>& scores_;
 };
 
-// Streams `exact`, blurred by up to `error`, through Candidates; returns the keys kept, or none if it gave up.
-std::vector<KeyIndex> KeepBestOf(const std::vector<double>& exact, int64_t budget, float error, uint32_t seed) {
+// Streams `exact`, blurred by up to `error`, through Candidates, or offers all at once; returns the keys kept, or none
+// if it gave up.
+std::vector<KeyIndex> KeepBestOf(const std::vector<double>& exact, int64_t budget, float error, uint32_t seed,
+                                 bool at_once) {
   const auto n = static_cast<int64_t>(exact.size());
   const int64_t capacity = Candidates::Capacity(budget, n);
   AlignedArray<float> scores(capacity);
@@ -189,14 +237,19 @@ std::vector<KeyIndex> KeepBestOf(const std::vector<double>& exact, int64_t budge
   candidates.SetError(error);
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> blur(-0.99 * error, 0.99 * error);
-  for (int64_t first = 0; first < n; first += kBlockKeys) {
-    AlignedArray<float> block(kBlockKeys);
-    for (int64_t j = 0; j < kBlockKeys; ++j) {
-      block[j] = first + j < n && std::isfinite(exact[first + j])
-                     ? static_cast<float>(exact[first + j] + (error > 0 ? blur(random) : 0.0))
-                     : kHidden;
-    }
-    candidates.Append(block.data(), static_cast<KeyIndex>(first));
+  const int64_t count = PadToBlocks(n);
+  AlignedArray<float> blurred(count + kMaxLanes);
+  std::fill_n(blurred.data(), count, kHidden);
+  int64_t n_shown = 0;
+  for (int64_t j = 0; j < n; ++j) {
+    if (!std::isfinite(exact[j])) continue;
+    blurred[j] = static_cast<float>(exact[j] + (error > 0 ? blur(random) : 0.0));
+    ++n_shown;
+  }
+  if (at_once) {
+    candidates.AppendWhole(blurred.data(), count, n_shown, 0);
+  } else {
+    for (int64_t j = 0; j < count; j += kBlockKeys) candidates.Append(blurred.data() + j, static_cast<KeyIndex>(j));
   }
   if (!candidates.is_exact()) return {};
   AlignedArray<KeyIndex> undecided_keys(capacity);
@@ -227,16 +280,18 @@ TEST_F(SelectTest, CandidatesKeepTheExactBestWhateverTheErrorOfTheScan) {
         for (int64_t budget : {1, 7, 64, 600}) {
           const AlignedArray<float> scores = MakeScores(kind, 2000, 11);
           const std::vector<double> exact(scores.data(), scores.data() + 2000);
-          const std::vector<KeyIndex> kept = KeepBestOf(exact, budget, error, 13);
-          if (kept.empty()) {
-            // Giving up is for ties alone.
-            ASSERT_TRUE(kind == Scores::kConstant || kind == Scores::kDenormal || kind == Scores::kFewDistinct ||
-                        kind == Scores::kUpToMinusZero || (kind == Scores::kHugeAndTiny && error > 0))
-                << static_cast<int>(kind) << " budget " << budget;
-            continue;
+          for (bool at_once : {false, true}) {
+            const std::vector<KeyIndex> kept = KeepBestOf(exact, budget, error, 13, at_once);
+            if (kept.empty()) {
+              // Giving up is for ties alone.
+              ASSERT_TRUE(kind == Scores::kConstant || kind == Scores::kDenormal || kind == Scores::kFewDistinct ||
+                          kind == Scores::kUpToMinusZero || (kind == Scores::kHugeAndTiny && error > 0))
+                  << static_cast<int>(kind) << " budget " << budget;
+              continue;
+            }
+            ASSERT_EQ(kept, SortedBest(exact, budget))
+                << target << " scores " << static_cast<int>(kind) << " error " << error << " budget " << budget;
           }
-          ASSERT_EQ(kept, SortedBest(exact, budget))
-              << target << " scores " << static_cast<int>(kind) << " error " << error << " budget " << budget;
         }
       }
     }
