@@ -25,7 +25,6 @@ class KeyPanels {
   // Packs all keys of the call.
   void Run(const Executor& executor);
 
-
   // A tile's queries as Multiply wants them: what `rows` holds ([n_rows <= kTileRows][PadToLanes(d)]) and, if keys are
   // split, their parts, into parts[PartsSize].
   struct Queries {

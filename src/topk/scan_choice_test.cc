@@ -32,7 +32,7 @@ class Head {
  public:
   Head(const AttentionInput& input, ScanMode scan)
       : options_{.k = kBudget, .scan = scan}, call_(input, options_, kNowhere), visibilities_(call_.VisibilityCount()) {
-    call_.SetVisibilities(visibilities_);
+    call_.SetVisibilities(visibilities_, nullptr);  // no promise, so nothing is listed
     for (int64_t i = 0; i < call_.VisibilityCount(); ++i) call_.FindVisibilityAt(i);
     Carver measure(nullptr);
     const Parts size(measure, call_);

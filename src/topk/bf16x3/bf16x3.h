@@ -5,8 +5,8 @@
 //   q = h + m + l, each part the rest rounded to bf16       k = a + b, a: k cut off at bf16, b: the rest
 //   q.k = (h + m).a + (h + m).b + l.a + e,    |e| <= 2^-23 sum_i |q_i| |k_i|
 //
-// The error, in u = 2^-24 of sum_i |q_i| |k_i|: two units of what is left out. An instruction adds 16 products in each of
-// two chains that begin with 0, then the two, then their sum to what was there (Intel's manual, TDPBF16PS): 17 + 3
+// The error, in u = 2^-24 of sum_i |q_i| |k_i|: two units of what is left out. An instruction adds 16 products in each
+// of two chains that begin with 0, then the two, then their sum to what was there (Intel's manual, TDPBF16PS): 17 + 3
 // ceil(d / 32) roundings of the large products, and a tenth as much of the small ones. With what a score in f32 has
 // beside its products (scan/scan.h), 8, less than 36 + 4 ceil(d / 32).
 //
@@ -32,9 +32,9 @@ inline constexpr float kLargestBf16Query = 0x1p12F;
 
 // A number of f16, its bits moved by the three that its fraction is longer than bf16's, is a bf16 number 2^112 times
 // smaller: the exponents' offsets differ by 112. Subnormal numbers are lost, which AMX takes for 0; so keys in f16 are
-// multiplied by this first, and must not be larger than what follows. What is lost is then below 2^-19, of a and of b:
-// a magnitude of 1, at least, makes ScanError cover it, as 2^-18 < (3 d + 16) 2^-24. Queries are multiplied by what
-// makes up for both.
+// multiplied by this first, and must not be larger than what follows. What is lost is then below 2^-19, of a and of b: 64
+// units of f32, which ScanError covers if no magnitude is below the last of these. Queries are multiplied by what makes
+// up for both.
 inline constexpr float kBf16KeyScale = 0x1p5F;
 inline constexpr float kLargestBf16Key = 2047.0F;
 inline constexpr float kLeastF16Magnitude = 2.0F;
