@@ -213,7 +213,10 @@ class Call {
   }
   // Visible keys that a mask row is listed up to; 0: none is.
   int64_t MostListed() const {
-    return HasMask() && IsFewOf(input.n_key, input.most_visible, kGatherOrScanF32) ? input.most_visible : 0;
+    constexpr int64_t kMostInAll = int64_t{1} << 28;  // a gigabyte
+    const bool is_worth_it = HasMask() && IsFewOf(input.n_key, input.most_visible, kGatherOrScanF32) &&
+                             input.most_visible <= kMostInAll / VisibilityCount();
+    return is_worth_it ? input.most_visible : 0;
   }
   bool HasMask() const { return input.mask.data != nullptr; }
   int64_t MaskBatches() const { return HasMask() ? std::min(input.mask.n_batch, input.n_batch) : 1; }

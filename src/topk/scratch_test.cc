@@ -98,6 +98,12 @@ TEST(ScratchTest, HoldsThePromisedKeysOfEachMaskRow) {
   };
   EXPECT_NEAR(static_cast<double>(bytes_with(500) - without), 300 * 500 * 4, 300 * 100);
   EXPECT_EQ(bytes_with(4000), without) << "too many to be gathered";
+  problem.input.n_key = kMaxKeys;
+  problem.input.n_query = int64_t{1} << 30;
+  problem.input.most_visible = 0;
+  const int64_t huge = ScratchBytes(problem.input, {.k = 32, .scan = ScanMode::kF32}, 1);
+  problem.input.most_visible = int64_t{1} << 29;
+  EXPECT_EQ(ScratchBytes(problem.input, {.k = 32, .scan = ScanMode::kF32}, 1), huge) << "too many in all";
 }
 
 TEST(ScratchTest, DoesNotGrowWithTheKeysInLongPrefill) {

@@ -72,8 +72,8 @@ def test_interrupted_it_prints_what_is_finished(start: Start, model_path: Path, 
     assert process.returncode == 130
     assert b"d30000" not in rest
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
-    assert [row["depth"] for row in rows] == [0, 0]
+    ratios = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["ratios"]
+    assert [ratio["depth"] for ratio in ratios] == [0, 0]
 
 
 @pytest.mark.model
