@@ -32,9 +32,9 @@ inline constexpr float kLargestBf16Query = 0x1p12F;
 
 // A number of f16, its bits moved by the three that its fraction is longer than bf16's, is a bf16 number 2^112 times
 // smaller: the exponents' offsets differ by 112. Subnormal numbers are lost, which AMX takes for 0; so keys in f16 are
-// multiplied by this first, and must not be larger than what follows. What is lost is then below 2^-19, of a and of b: 64
-// units of f32, which ScanError covers if no magnitude is below the last of these. Queries are multiplied by what makes
-// up for both.
+// multiplied by this first, and must not be larger than what follows. What is lost is then below 2^-19, of a and of b:
+// 64 units of f32, which ScanError covers if no magnitude is below the last of these. Queries are multiplied by what
+// makes up for both.
 inline constexpr float kBf16KeyScale = 0x1p5F;
 inline constexpr float kLargestBf16Key = 2047.0F;
 inline constexpr float kLeastF16Magnitude = 2.0F;
