@@ -3,11 +3,12 @@
 // and of the nine products of the parts of q and k only q2 k3, q3 k2 and q3 k3, together below 2^-20 |q k|, are left
 // out. Six products on AMX take two fifths of the time of one in AVX-512.
 //
-// The error: what is left out is below 8.1 u |q k|. An instruction adds 16 products in each of two chains that begin with
-// 0, then the two, then their sum to what was there (Intel's manual, TDPBF16PS): of the large products 17 + ceil(d / 32)
-// roundings cost as many u of |q k| (1 + 1/60). The five small ones are added up before, to less than |q k| / 60, so that
-// their 17 + 5 ceil(d / 32) roundings cost 0.3 + 0.09 ceil(d / 32). Together with what the f32 scan has beside its
-// products (scan.h), 8 u, less than 34 + 1.2 ceil(d / 32). AMX takes subnormal numbers for 0, as inputs and as results.
+// The error: what is left out is below 8.1 u |q k|. An instruction adds 16 products in each of two chains that begin
+// with 0, then the two, then their sum to what was there (Intel's manual, TDPBF16PS): of the large products 17 + ceil(d
+// / 32) roundings cost as many u of |q k| (1 + 1/60). The five small ones are added up before, to less than |q k| / 60,
+// so that their 17 + 5 ceil(d / 32) roundings cost 0.3 + 0.09 ceil(d / 32). Together with what the f32 scan has beside
+// its products (scan.h), 8 u, less than 34 + 1.2 ceil(d / 32). AMX takes subnormal numbers for 0, as inputs and as
+// results.
 #ifndef TOPK_SRC_SCAN_SCAN_SPLIT_H_
 #define TOPK_SRC_SCAN_SCAN_SPLIT_H_
 
