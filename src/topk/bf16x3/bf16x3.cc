@@ -136,7 +136,7 @@ class KeyChunk<DataType::kF16> {
   KeyChunk() : largest_(_mm512_setzero_si512()) {}  // written out, or it is not compiled for this target
 
   HWY_INLINE void Split(const uint8_t* const* rows, int64_t i, SteadyFetch& fetch, uint8_t* HWY_RESTRICT parts) {
-    const __m512i scale = _mm512_set1_epi16(0x4C00);  // kBf16KeyScale
+    const __m512i scale = _mm512_set1_epi16(0x5000);  // kBf16KeyScale
     const __m512i upper = _mm512_set1_epi16(static_cast<int16_t>(0xFFF8));
     const __m512i absolute = _mm512_set1_epi16(0x7FFF);
     for (int64_t j = 0; j < kAmxRows; ++j) {
