@@ -75,15 +75,15 @@ HWY_INLINE __m512i CutOff(__m512i halves) {
   return _mm512_and_si512(_mm512_srai_epi16(halves, 3), _mm512_set1_epi16(static_cast<int16_t>(0x8FFF)));
 }
 
-// magnitude[0, 32) becomes at least these f32 bits. What grows grows by up to a quarter more, so that it seldom does:
+// magnitude[0, 32) becomes at least these f32 bits. What grows grows by up to a half more, so that it seldom does:
 // the rows' errors follow from it.
 HWY_INLINE MagnitudeChange Raise(__m512i low, __m512i high, int32_t* HWY_RESTRICT magnitude) {
   bool grew = false;
   for (const auto& [bits, to] : {std::pair(low, magnitude), std::pair(high, magnitude + kMaxLanes)}) {
     const __m512i before = _mm512_load_si512(to);
     const __mmask16 is_larger = _mm512_cmpgt_epi32_mask(bits, before);
-    constexpr int32_t kQuarter = 1 << 21;  // of an octave: half of the fraction's first bit
-    _mm512_store_si512(to, _mm512_mask_add_epi32(before, is_larger, bits, _mm512_set1_epi32(kQuarter)));
+    constexpr int32_t kHalf = 1 << 22;  // of an octave: the first bit of the fraction
+    _mm512_store_si512(to, _mm512_mask_add_epi32(before, is_larger, bits, _mm512_set1_epi32(kHalf)));
     grew = grew || is_larger != 0;
   }
   return grew ? MagnitudeChange::kGrew : MagnitudeChange::kNone;
@@ -350,28 +350,16 @@ Bf16x3Result ScoreBf16x3Simd(const uint8_t* /*tiles*/, int64_t /*n_rows*/, const
 
 #endif
 
-// NOLINTNEXTLINE(google-readability-namespace-comments)
-}  // namespace HWY_NAMESPACE
-}  // namespace topk
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
-namespace topk {
-
-HWY_EXPORT(ScoreBf16x3Simd);
-
-namespace {
-
 constexpr int64_t kPairBytes = 2 * sizeof(uint16_t);
 
 // To the nearest, ties to even, as bits. Of no use for NaN and what is near overflow.
-uint16_t RoundToBf16(float x) {
+HWY_INLINE uint16_t RoundToBf16(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   return static_cast<uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
 // What makes up for the keys' scales.
-float QueryScaleFor(DataType type) {
+HWY_INLINE float QueryScaleFor(DataType type) {
   switch (type) {
     case DataType::kF16: return 0x1p112F / kBf16KeyScale;
     case DataType::kQ8_0: return 0x1p112F;
@@ -379,11 +367,7 @@ float QueryScaleFor(DataType type) {
   }
 }
 
-}  // namespace
-
-bool SuitsBf16x3(DataType type, int64_t d) { return UsesFp16() && type != DataType::kF32 && d % kBf16Chunk == 0; }
-
-bool SplitQueries(DataType type, const float* queries, int64_t n_rows, int64_t d, uint8_t* tiles) {
+bool SplitQueriesSimd(DataType type, const float* queries, int64_t n_rows, int64_t d, uint8_t* tiles) {
   const float scale = QueryScaleFor(type);
   std::memset(tiles, 0, static_cast<size_t>(Bf16QueryBytes(d)));
   bool fits = true;
@@ -398,7 +382,7 @@ bool SplitQueries(DataType type, const float* queries, int64_t n_rows, int64_t d
         fits &= std::fabs(number) < kLargestBf16Query;
         rest[i] = number * scale;
       }
-      for (uint8_t* column : columns) {
+      for (uint8_t* column : columns) {  // loops that compilers turn into vectors
         uint16_t part[kBf16Chunk];
         for (int64_t i = 0; i < kBf16Chunk; ++i) {
           part[i] = RoundToBf16(rest[i]);
@@ -409,6 +393,23 @@ bool SplitQueries(DataType type, const float* queries, int64_t n_rows, int64_t d
     }
   }
   return fits;
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace topk
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace topk {
+
+HWY_EXPORT(SplitQueriesSimd);
+HWY_EXPORT(ScoreBf16x3Simd);
+
+bool SuitsBf16x3(DataType type, int64_t d) { return UsesFp16() && type != DataType::kF32 && d % kBf16Chunk == 0; }
+
+bool SplitQueries(DataType type, const float* queries, int64_t n_rows, int64_t d, uint8_t* tiles) {
+  return HWY_DYNAMIC_DISPATCH(SplitQueriesSimd)(type, queries, n_rows, d, tiles);
 }
 
 Bf16x3Result ScoreBf16x3(const uint8_t* tiles, int64_t n_rows, const KeyBlock& block, int64_t d, const float* reach,
