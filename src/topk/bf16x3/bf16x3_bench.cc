@@ -3,6 +3,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <numeric>
 #include <random>
 #include <string>
 
@@ -46,13 +47,26 @@ void ScoresBench(benchmark::State& state, DataType type, int64_t n_rows, int64_t
   state.SetBytesProcessed(state.iterations() * n_keys * view.token_stride);
 }
 
+// What reading the same keys takes at least.
+void ReadBench(benchmark::State& state, DataType type, int64_t d, int64_t n_keys) {
+  const testing::RandomTensor keys(type, 1, n_keys, kHeads, d, 0);
+  const auto* words = reinterpret_cast<const uint64_t*>(keys.bytes().data());
+  const int64_t n_bytes = n_keys * keys.view().token_stride;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(
+        std::accumulate(words, words + n_bytes / static_cast<int64_t>(sizeof(uint64_t)), uint64_t{0}));
+  }
+  state.SetBytesProcessed(state.iterations() * n_bytes);
+}
+
 const bool kRegistered = [] {
   for (const DataType type : {DataType::kF16, DataType::kBF16, DataType::kQ8_0}) {
     for (const int64_t d : {64, 128}) {
       for (const int64_t n_keys : {int64_t{2048}, int64_t{1} << 22}) {  // beyond the L3 cache of a large machine
-        const std::string name = std::string("Scores/") + kTypeNames[static_cast<int>(type)] +
-                                 "/rows:7/d:" + std::to_string(d) + "/keys:" + std::to_string(n_keys);
-        benchmark::RegisterBenchmark(name.c_str(), ScoresBench, type, 7, d, n_keys);
+        const std::string name = std::string(kTypeNames[static_cast<int>(type)]) + "/d:" + std::to_string(d) +
+                                 "/keys:" + std::to_string(n_keys);
+        benchmark::RegisterBenchmark(("Scores/rows:7/" + name).c_str(), ScoresBench, type, 7, d, n_keys);
+        benchmark::RegisterBenchmark(("Read/" + name).c_str(), ReadBench, type, d, n_keys);
       }
     }
   }
