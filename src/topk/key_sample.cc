@@ -73,10 +73,10 @@ bool KeySample::ScoreInBf16(const Call& call, const Tile& tile, const TensorView
   if (tile.n_rows > kMostBf16Rows || !SplitQueries(keys.type, work.queries, tile.n_rows, d, work.query_tiles)) {
     return false;
   }
-  constexpr float no_reach[kMostBf16Rows] = {};
+  constexpr float kNoReach[kMostBf16Rows] = {};
   const AmxRegisters registers;
   for (int64_t first = 0; first < places.count; first += kBlockKeys) {
-    const Bf16x3Result result = ScoreBf16x3(work.query_tiles, tile.n_rows, {keys, first, kBlockKeys}, d, no_reach,
+    const Bf16x3Result result = ScoreBf16x3(work.query_tiles, tile.n_rows, {keys, first, kBlockKeys}, d, kNoReach,
                                             scores_ + first * tile.n_rows, kBlockKeys, work.magnitude);
     if (result.magnitude == MagnitudeChange::kTooLarge) return false;
   }

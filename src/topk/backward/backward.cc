@@ -256,7 +256,7 @@ void Backward::Start(Head& head, int64_t index) const {
   const AttentionInput& in = call_.input;
   head.batch = index / in.n_head_kv;
   head.head_kv = index % in.n_head_kv;
-  const auto rows_at = [](float* copy, const uint8_t* original, int64_t d) {
+  const auto rows_at = [](const float* copy, const uint8_t* original, int64_t d) {
     return PaddedRows{copy != nullptr ? copy : reinterpret_cast<const float*>(original), d};
   };
   const int64_t first_head = head.head_kv * call_.group;

@@ -20,7 +20,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace topk {
 namespace HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86_64
 
