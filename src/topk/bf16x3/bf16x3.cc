@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 #include "topk/amx.h"
 #include "topk/load/load-inl.h"
 #include "topk/load/pack.h"
 #include "topk/numeric.h"
+#include "topk/scan/amx-inl.h"
 #include "topk/scan/scan.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -51,22 +51,6 @@ HWY_INLINE void MultiplyGroup(const uint8_t* parts) {
                  : "memory");
   }
   // NOLINTEND(hicpp-no-assembler)
-}
-
-HWY_INLINE void ClearProducts() {
-  // NOLINTNEXTLINE(hicpp-no-assembler)
-  asm volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" ::);
-}
-
-HWY_INLINE void StoreProducts(float (*HWY_RESTRICT products)[kMaxLanes]) {
-  // NOLINTNEXTLINE(hicpp-no-assembler)
-  asm volatile(
-      "tilestored %%tmm0, (%0,%4,1)\n\ttilestored %%tmm1, (%1,%4,1)\n\t"
-      "tilestored %%tmm2, (%2,%4,1)\n\ttilestored %%tmm3, (%3,%4,1)"
-      :
-      : "r"(products[0]), "r"(products[kAmxRows]), "r"(products[2 * kAmxRows]), "r"(products[3 * kAmxRows]),
-        "r"(kAmxRowBytes)
-      : "memory");
 }
 
 // Numbers of f16, or integers in it, as bf16 2^112 times smaller; cut off after 8 bits.
@@ -304,7 +288,7 @@ Bf16x3Result ScoreOfType(const uint8_t* tiles, int64_t n_rows, const KeyBlock& b
     ScoreGroups<0>(rows, c * kBf16Chunk, fetch, parts, chunk);
     result.magnitude = std::max(result.magnitude, chunk.End(magnitude + c * kBf16Chunk));
     if (!kHasScales && c + 1 < n_chunks) continue;
-    StoreProducts(products);
+    StoreProducts(products[0], products[kAmxRows], products[2 * kAmxRows], products[3 * kAmxRows], kAmxRowBytes);
     for (int64_t group = 0; group < kGroups; ++group) {
       for (int64_t v = 0; v < kGroupVectors; ++v) {
         __m512& sum = sums[group][v];

@@ -67,6 +67,9 @@ struct Bf16x3Result {
 // if SuitsBf16x3, and while the thread has AmxRegisters (amx.h). No allocation; any thread.
 Bf16x3Result ScoreBf16x3(const uint8_t* tiles, int64_t n_rows, const KeyBlock& block, int64_t d, const float* reach,
                          float* scores, int64_t stride, int32_t* magnitude);
+// In f32, from the queries themselves, [n_rows][PadToLanes(d)], and with the exact magnitudes of keys of any size.
+Bf16x3Result ScoreBf16x3Reference(const float* queries, int64_t n_rows, const KeyBlock& block, int64_t d,
+                                  const float* reach, float* scores, int64_t stride, int32_t* magnitude);
 
 }  // namespace topk
 

@@ -8,7 +8,6 @@
 #include <string>
 
 #include "topk/amx.h"
-#include "topk/direct/direct.h"
 #include "topk/load/pack.h"
 #include "topk/testing/aligned_array.h"
 #include "topk/testing/random_input.h"

@@ -11,7 +11,6 @@
 #include <string>
 
 #include "topk/amx.h"
-#include "topk/direct/direct.h"
 #include "topk/load/pack.h"
 #include "topk/scan/scan.h"
 #include "topk/testing/aligned_array.h"
@@ -79,8 +78,8 @@ TEST_F(Bf16x3Test, ScoresBlocksAndTracksMagnitudesAsTheReference) {
     };
     const Bf16x3Result result = score();
     EXPECT_EQ(result.magnitude, MagnitudeChange::kGrew);
-    ScoreDirectlyReference(queries.data(), n_rows, keys.view(), kFirst, count, d, expected.data(), kStride,
-                           expected_magnitude.data());
+    ScoreBf16x3Reference(queries.data(), n_rows, {keys.view(), kFirst, count}, d, reach.data(), expected.data(),
+                         kStride, expected_magnitude.data());
     for (int64_t i = 0; i < d; ++i) {
       ASSERT_GE(magnitude[i], expected_magnitude[i]) << i;
       if (keys.view().type == DataType::kBF16) {
@@ -158,8 +157,8 @@ TEST_F(Bf16x3Test, BoundsTheErrorOfSmallKeys) {
       AlignedArray<int32_t> magnitude(kSize), exact_magnitude(kSize);
       ScoreBf16x3(tiles.data(), kMostBf16Rows, {keys.view(), 0, kBlockKeys}, kSize, kNoReach, scores.data(), kBlockKeys,
                   magnitude.data());
-      ScoreDirectlyReference(queries.data(), kMostBf16Rows, keys.view(), 0, kBlockKeys, kSize, expected.data(),
-                             kBlockKeys, exact_magnitude.data());
+      ScoreBf16x3Reference(queries.data(), kMostBf16Rows, {keys.view(), 0, kBlockKeys}, kSize, kNoReach,
+                           expected.data(), kBlockKeys, exact_magnitude.data());
       for (int64_t at = 0; at < scores.size(); ++at) {
         const float* query = queries.data() + at / kBlockKeys * kSize;
         ASSERT_NEAR(scores[at], expected[at], ScanError(query, magnitude.data(), kSize, 0.0F)) << deviation;

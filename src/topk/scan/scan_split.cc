@@ -105,24 +105,14 @@ void MultiplySplitSimd(const uint16_t* HWY_RESTRICT rows, int64_t n_rows, const 
   const AmxRegisters registers;
   for (int64_t r = first_row; r < end_row; r += kSplitRows) {
     for (int64_t j = 0; j < kBlockKeys; j += 2 * kMaxLanes) {
-      // NOLINTNEXTLINE(hicpp-no-assembler)
-      asm volatile("tilezero %%tmm0\n\ttilezero %%tmm1\n\ttilezero %%tmm2\n\ttilezero %%tmm3" ::);
+      ClearProducts();
       for (const Parts& part : kSmallFirst) {
         const uint16_t* q = rows + (part.row * n_rows + r) * depth;
         const uint16_t* k = panel + part.key * depth * kBlockKeys + j * 2;
         for (int64_t i = 0; i < depth; i += kSplitNumbers) AddProductOfParts(q + i, row_bytes, k + i * kBlockKeys);
       }
       float* out = c + (r - first_row) * c_stride + j;
-      // NOLINTNEXTLINE(hicpp-no-assembler)
-      asm volatile(
-          "tilestored %%tmm0, (%0,%4,1)\n\t"
-          "tilestored %%tmm1, (%1,%4,1)\n\t"
-          "tilestored %%tmm2, (%2,%4,1)\n\t"
-          "tilestored %%tmm3, (%3,%4,1)"
-          :
-          : "r"(out), "r"(out + kMaxLanes), "r"(out + kAmxRows * c_stride), "r"(out + kAmxRows * c_stride + kMaxLanes),
-            "r"(c_bytes)
-          : "memory");
+      StoreProducts(out, out + kMaxLanes, out + kAmxRows * c_stride, out + kAmxRows * c_stride + kMaxLanes, c_bytes);
     }
   }
 }

@@ -8,25 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "topk/testing/expect_visibility.h"
 #include "topk/testing/random_input.h"
 
 namespace topk {
 namespace {
 
-constexpr float kHidden = -std::numeric_limits<float>::infinity();
+using testing::ExpectSame;
 
-void ExpectSame(const Visibility& got, const Visibility& want, const std::string& what) {
-  EXPECT_EQ(got.count, want.count) << what;
-  if (want.count == 0) return;
-  EXPECT_EQ(got.begin, want.begin) << what;
-  EXPECT_EQ(got.end, want.end) << what;
-  EXPECT_EQ(got.is_zero, want.is_zero) << what;
-  EXPECT_EQ(got.is_range, want.is_range) << what;
-  EXPECT_EQ(got.is_finite, want.is_finite) << what;
-  EXPECT_EQ(got.sinks_end, want.sinks_end) << what;
-  EXPECT_EQ(got.window_begin, want.window_begin) << what;
-  EXPECT_EQ(got.n_competing, want.n_competing) << what;
-}
+constexpr float kHidden = -std::numeric_limits<float>::infinity();
 
 // Masks by name, as functions of the key.
 std::vector<std::pair<std::string, std::vector<float>>> Masks(int64_t n) {

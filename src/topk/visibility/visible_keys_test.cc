@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "topk/load/pack.h"
+#include "topk/testing/expect_visibility.h"
 #include "topk/visibility/visibility.h"
 
 namespace topk {
@@ -80,14 +81,7 @@ TEST(VisibleKeysTest, AListThatHoldsAllTellsTheSameVisibility) {
           EXPECT_EQ(list.back(), kUnwritten) << what;
           ASSERT_EQ(got.count, want.count) << what;
           if (n_visible == 0) continue;
-          EXPECT_EQ(got.begin, want.begin) << what;
-          EXPECT_EQ(got.end, want.end) << what;
-          EXPECT_EQ(got.is_zero, want.is_zero) << what;
-          EXPECT_EQ(got.is_range, want.is_range) << what;
-          EXPECT_EQ(got.is_finite, want.is_finite) << what;
-          EXPECT_EQ(got.sinks_end, want.sinks_end) << what;
-          EXPECT_EQ(got.window_begin, want.window_begin) << what;
-          EXPECT_EQ(got.n_competing, want.n_competing) << what;
+          testing::ExpectSame(got, want, what);
           ASSERT_EQ(got.keys != nullptr, n_visible <= kMost) << what;
           if (got.keys == nullptr) continue;
           const auto middle = static_cast<KeyIndex>((want.begin + want.end) / 2);
