@@ -96,10 +96,11 @@ def test_figures_tell_what_heads_kept(folder: Path, figures: dict[str, Any]) -> 
         for layer in setting["layers"]:
             assert len(layer["heads"]) == 14
             for head in layer["heads"]:
-                assert 0 < head["min_mass"] <= head["mean_mass"] < 1
+                # A head of layer 0 leaves less than f32's rounding of 1 to the keys beyond 18.
+                assert 0 < head["min_mass"] <= head["mean_mass"] <= 1
                 assert sum(head["weight_by_distance"]) == pytest.approx(1)
                 assert sum(head["kept_by_distance"]) == pytest.approx(1)
-    assert few["mean_mass"] < more["mean_mass"]
+    assert few["mean_mass"] < more["mean_mass"] < 1
     assert few["layers"][1]["most_attended"][0]["position"] == 0, "the first token is a sink in every language model"
     assert f"{100 * few['kept_share']:.2f} %" in (folder / "stdout").read_text(encoding="utf-8").splitlines()[1]
 
