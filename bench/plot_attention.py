@@ -36,10 +36,23 @@ def panels_of(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         queries = "decode" if row["queries"] == 1 else f"{row['queries']} queries"
         title = f"{queries}, {row['heads']}/{row['heads_kv']} heads, d = {row['head_size']}, {row['type']}"
+        if row.get("visible", "all") != "all":
+            title += f", {row['visible']} visible"
         if row.get("inputs", "gaussian") != "gaussian":
             title += f", {row['inputs']}"
         panels.setdefault(title, []).append(row)
     return panels
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A report."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from error
+    if not isinstance(report, dict) or not report.get("rows"):
+        raise ValueError(f"{path}: no report of bench-attention with a line or more")
+    return report
 
 
 def draw(reports: list[dict[str, Any]], path: Path) -> None:
@@ -79,9 +92,11 @@ def main() -> None:
     parser.add_argument("picture", type=Path, help="file to write (.svg, .png)")
     options = parser.parse_args()
     try:
-        draw([json.loads(path.read_text(encoding="utf-8")) for path in options.reports], options.picture)
-    except (OSError, ValueError, KeyError) as error:
-        sys.exit(f"error: {', '.join(map(str, options.reports))} cannot be drawn: {error!r}")
+        draw([read(path) for path in options.reports], options.picture)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    except (KeyError, TypeError, AttributeError) as error:
+        sys.exit(f"error: {', '.join(map(str, options.reports))}: no report of bench-attention: {error!r}")
 
 
 if __name__ == "__main__":

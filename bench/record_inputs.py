@@ -12,6 +12,7 @@ build/bin. With the demo's model a layer takes 14 MB at 8,192 tokens, three fift
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -27,18 +28,16 @@ QUERIES = 512  # of a pass, as llama.cpp does by default
 
 def layer_list(text: str) -> list[int]:
     """Reads "0,6,12"."""
-    layers = [int(item) for item in text.split(",")]
-    if min(layers) < 0:
-        raise ValueError(text)
-    return layers
+    if not re.fullmatch(r"\d+(,\d+)*", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of layers like 0,6,12")
+    return [int(item) for item in text.split(",")]
 
 
 def token_count(text: str) -> int:
     """Reads a whole number of passes."""
-    tokens = int(text)
-    if tokens < QUERIES or tokens % QUERIES:
-        raise argparse.ArgumentTypeError(f"{text} is no multiple of {QUERIES}")
-    return tokens
+    if not re.fullmatch(r"\d+", text, re.ASCII) or int(text) < QUERIES or int(text) % QUERIES:
+        raise argparse.ArgumentTypeError(f"'{text}' is no multiple of {QUERIES}, {QUERIES} or more")
+    return int(text)
 
 
 def record(qwen_infer: Path, model: Path, tokens: int, files: dict[int, Path]) -> None:
@@ -75,12 +74,15 @@ def main() -> None:
     if "," in str(options.folder):
         parser.error("the name of the folder has a comma, which separates settings")
 
+    qwen_infer = options.binaries / "qwen-infer"
+    if not qwen_infer.is_file():
+        sys.exit(f"error: {qwen_infer} is not there: scripts/build.sh makes it; --binaries names another folder")
     options.folder.mkdir(parents=True, exist_ok=True)
     files = {layer: options.folder / f"layer{layer}.gguf" for layer in options.layers}
     for path in files.values():
         path.unlink(missing_ok=True)  # of an earlier run: no mistaking it for this one's
     print(f"reading {options.tokens} tokens, about a minute for 8192 of a small model", file=sys.stderr, flush=True)
-    record(options.binaries / "qwen-infer", options.model, options.tokens, files)
+    record(qwen_infer, options.model, options.tokens, files)
     missing = [str(layer) for layer, path in files.items() if not path.exists()]
     if missing:
         sys.exit(f"error: nothing was recorded of the layers {', '.join(missing)}: does the model have them?")

@@ -33,8 +33,8 @@ void PrintHelp() {
       << "qwen-infer bench-attention: time attention alone, llama.cpp's ways and ours, without a model. Example:\n"
          "  qwen-infer bench-attention --shapes 14:2:64 --keys 4096,32768 --queries 1 --json a.json\n"
          "\n"
-         "Every combination of shapes, types, queries and keys is a line of a Markdown table on stdout. Its\n"
-         "methods run in turns on the same tensors, with the same threads:\n"
+         "Every combination of shapes, types, queries and keys is a line of a Markdown table on stdout, but those\n"
+         "with more queries than keys. Its methods run in turns on the same tensors, with the same threads:\n"
          "\n"
       << "  llama.cpp, flash      FLASH_ATTN_EXT of ggml's CPU backend (-fa on)\n"
          "  llama.cpp, no flash   products and softmax (-fa off); V cannot be quantised then\n"
@@ -47,7 +47,8 @@ void PrintHelp() {
          "\n"
          "Before a time counts, the results of up to four queries are compared with a plain f64 reference, and the\n"
          "keys that top-k keeps with the exact set; a difference ends the run with exit code 1. Ratios are of\n"
-         "llama.cpp's faster way and ours, as used, one after the other. The roofline says what is left to gain:\n"
+         "llama.cpp's faster way and ours, as used, one after the other; with several types, one more is to the type\n"
+         "that is fastest for llama.cpp, of those up to the line's own. The roofline says what is left to gain:\n"
          "100 % is the speed at which K can be read at all (up to 16 queries), or that of the scan's innermost\n"
          "loop on numbers that are in the nearest cache (more).\n"
          "K, V and q are Gaussian, without the outliers of real layers, which let more keys through the int8 scan;\n"
@@ -82,7 +83,9 @@ void RunCases(const CpuBackend& cpu, const std::vector<Case>& cases, const Optio
     const std::string where =
         "[" + std::to_string(rows.size() + 1) + "/" + std::to_string(cases.size()) + "] " + the_case.Name() + ": ";
     const auto say = [&where](std::string_view what) { std::cerr << where << what << "\n"; };
-    rows.push_back(RunCase(cpu, the_case, options, stop, say));
+    Row row = RunCase(cpu, the_case, options, stop, say);
+    if (options.types.size() > 1) row.speed_up_any_type = SpeedUpOverAnyType(row, rows);
+    rows.push_back(row);
     std::cout << MarkdownLine(rows.back()) << std::flush;
   }
 }

@@ -18,6 +18,8 @@ struct HeadShape {
   int64_t n_head = 0;     // query heads, a multiple of n_head_kv
   int64_t n_head_kv = 0;  // heads of K and V
   int64_t d = 0;          // numbers of a head
+
+  bool operator==(const HeadShape&) const = default;
 };
 
 // The queries are the last n_query of a context of n_key tokens: query i sees keys 0 .. n_key - n_query + i, or the
@@ -39,6 +41,10 @@ struct Case {
   // Query-key pairs that the mask leaves, over all heads.
   int64_t VisiblePairs() const {
     return heads.n_head * (n_visible > 0 ? n_query * n_visible : n_query * n_key - n_query * (n_query - 1) / 2);
+  }
+  bool IsSameButForType(const Case& other) const {
+    return heads == other.heads && n_query == other.n_query && n_key == other.n_key && n_visible == other.n_visible &&
+           inputs == other.inputs;
   }
   // Of scores: that of the inputs, or 1 / sqrt(d).
   float Scale() const;

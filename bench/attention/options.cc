@@ -99,18 +99,18 @@ constexpr FlagTable<Options> kTable{kFlags};
 
 // Values that are fine one by one may still exclude each other.
 topk::Status CheckTogether(const Options& options) {
-  const int64_t most_queries = *std::max_element(options.queries.begin(), options.queries.end());
-  const int64_t fewest_keys = *std::min_element(options.keys.begin(), options.keys.end());
-  if (most_queries > fewest_keys) {
-    return topk::InvalidArgument("--queries " + std::to_string(most_queries) + " is more than --keys " +
-                                 std::to_string(fewest_keys) + ": the queries are the last ones of the keys");
+  const int64_t fewest_queries = *std::min_element(options.queries.begin(), options.queries.end());
+  const int64_t most_keys = *std::max_element(options.keys.begin(), options.keys.end());
+  if (fewest_queries > most_keys) {
+    return topk::InvalidArgument("--queries " + std::to_string(fewest_queries) + " is more than --keys " +
+                                 std::to_string(most_keys) + ": the queries are the last ones of the keys");
   }
-  const int64_t fewest_seen = fewest_keys - most_queries + 1;
-  for (const int64_t visible : options.visible) {
-    if (visible <= fewest_seen) continue;
-    return topk::InvalidArgument("--visible " + std::to_string(visible) + " is more than the " +
-                                 std::to_string(fewest_seen) + " keys up to the first of --queries " +
-                                 std::to_string(most_queries) + " with --keys " + std::to_string(fewest_keys));
+  for (const Case& c : CasesOf(options)) {
+    const int64_t seen = c.n_key - c.n_query + 1;
+    if (c.n_visible <= seen) continue;
+    return topk::InvalidArgument("--visible " + std::to_string(c.n_visible) + " is more than the " +
+                                 std::to_string(seen) + " keys up to the first of --queries " +
+                                 std::to_string(c.n_query) + " with --keys " + std::to_string(c.n_key));
   }
   for (const ggml_type type : options.types) {
     for (const HeadShape& shape : options.shapes) {
@@ -159,6 +159,7 @@ std::vector<Case> CasesOf(const Options& options) {
     for (const ggml_type type : options.types) {
       for (const int64_t n_query : options.queries) {
         for (const int64_t n_key : options.keys) {
+          if (n_query > n_key) continue;
           for (const int64_t n_visible : visible) cases.push_back({heads, type, n_query, n_key, n_visible});
         }
       }

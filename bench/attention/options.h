@@ -42,7 +42,7 @@ std::string FlagHelp();
 // The command that measures the same: every flag that is not at its default, without the files.
 std::string CommandOf(const Options& options);
 
-// Every combination, grouped as the table is.
+// Every combination, but those with more queries than keys; grouped as the table is.
 std::vector<Case> CasesOf(const Options& options);
 
 }  // namespace qwen_infer::attention_bench

@@ -94,7 +94,9 @@ TEST(OptionsTest, AnUnknownFlagSuggestsTheNearest) {
 }
 
 TEST(OptionsTest, ValuesThatExcludeEachOtherAreErrors) {
-  EXPECT_NE(RefusalAs<Options>({"--keys", "256"}).find("--queries 512 is more than --keys 256"), std::string::npos);
+  EXPECT_NE(
+      RefusalAs<Options>({"--queries", "512,300", "--keys", "128,256"}).find("--queries 300 is more than --keys 256"),
+      std::string::npos);
   EXPECT_NE(RefusalAs<Options>({"--shapes", "4:2:40", "--types", "q8_0"}).find("multiples of 32"), std::string::npos);
 }
 
@@ -119,6 +121,13 @@ TEST(OptionsTest, CasesAreAllCombinations) {
   ASSERT_EQ(cases.size(), 16U);
   EXPECT_EQ(cases.front().Name(), "1 query, 64 keys, heads 4:2:32, f16");
   EXPECT_EQ(cases.back().Name(), "8 queries, 128 keys, heads 8:8:64, q8_0");
+}
+
+TEST(OptionsTest, MoreQueriesThanKeysAreNoCase) {
+  const std::vector<Case> cases = CasesOf(ParsedAs<Options>({"--shapes", "4:2:32", "--keys", "256,512"}));
+  ASSERT_EQ(cases.size(), 3U);  // of 1 and 512 queries
+  EXPECT_EQ(cases[0].Name(), "1 query, 256 keys, heads 4:2:32, f16");
+  EXPECT_EQ(cases[2].Name(), "512 queries, 512 keys, heads 4:2:32, f16");
 }
 
 TEST(OptionsTest, VisibleKeysAreOneMoreDimension) {

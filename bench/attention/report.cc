@@ -68,6 +68,7 @@ nlohmann::ordered_json RowJson(const Row& row) {
           {"best_stock", NameOf(row.best_stock)},
           {"best_ours", NameOf(row.best_ours)},
           {"ratio", {{"median", row.speed_up.median}, {"min", row.speed_up.min}, {"max", row.speed_up.max}}},
+          {"ratio_any_type", row.speed_up_any_type ? nlohmann::ordered_json(*row.speed_up_any_type) : nullptr},
           {"roofline", row.roofline},
           {"giga_per_second", YardsticksJson(row.times)},
           {"candidates", row.candidates},
@@ -78,6 +79,11 @@ nlohmann::ordered_json RowJson(const Row& row) {
 }  // namespace
 
 std::string MarkdownHead(const Conditions& conditions) {
+  const auto visible = conditions.flags.find("visible");
+  const bool has_visible = visible != conditions.flags.end() && visible->second != "all";
+  const auto types = conditions.flags.find("types");
+  const bool has_types = types != conditions.flags.end() && types->second.find(',') != std::string::npos;
+  const bool has_inputs = conditions.flags.contains("inputs");
   std::string text = "`" + conditions.command + "`  \n" + conditions.date + "; " + conditions.processor + ", " +
                      std::to_string(conditions.threads) + (conditions.threads == 1 ? " thread" : " threads") +
                      "; our kernels on " + conditions.simd;
@@ -87,21 +93,26 @@ std::string MarkdownHead(const Conditions& conditions) {
       " rounds in turns\n\n"
       "Microseconds per query and head. Ratio: time of the better way of llama.cpp / time of ours, as used. Of the "
       "fastest of our\nother ways, roofline: share that it reaches of the measured speed of reading K (up to 16 "
-      "queries) "
-      "or of its scan's innermost\nloop on numbers in cache (more); candidates: keys that it scores in f32, per query "
-      "and "
-      "head; scratch: what it allocates.\n\n"
-      "| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan | top-k, int8 scan "
-      "| top-k, int16 scan | ours, dense | ours, as used | ratio (min - max) | roofline | candidates "
-      "| scratch |";
-  const bool has_inputs = conditions.flags.contains("inputs");
-  const auto visible = conditions.flags.find("visible");
-  const bool has_visible = visible != conditions.flags.end() && visible->second != "all";
-  if (has_visible) text += " visible |";
-  text += has_inputs ? " inputs |\n" : "\n";
-  text += "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
-  if (has_visible) text += "---:|";
-  return text + (has_inputs ? "---|\n" : "\n");
+      "queries) or of its scan's innermost\nloop on numbers in cache (more); candidates: keys that it scores in f32, "
+      "per query and head; scratch: what it allocates.\n";
+  if (has_types) {
+    text +=
+        "Ratio, any type: to the type of K and V that is the fastest for llama.cpp, of those up to the line's own.\n";
+  }
+  text +=
+      "\n| queries | heads | d | n | type | llama.cpp, flash | llama.cpp, no flash | top-k, f32 scan "
+      "| top-k, int8 scan | top-k, int16 scan | ours, dense | ours, as used | ratio (min - max) | roofline "
+      "| candidates | scratch |";
+  std::string rule = "|---:|---:|---:|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|";
+  const auto add = [&](bool is_there, std::string_view name, std::string_view alignment) {
+    if (!is_there) return;
+    text.append(" ").append(name).append(" |");
+    rule.append(alignment).append("|");
+  };
+  add(has_types, "ratio, any type", "---:");
+  add(has_visible, "visible", "---:");
+  add(has_inputs, "inputs", "---");
+  return text + "\n" + rule + "\n";
 }
 
 std::string MarkdownLine(const Row& row) {
@@ -111,14 +122,18 @@ std::string MarkdownLine(const Row& row) {
   for (const std::optional<double>& time : row.microseconds) line += " " + Microseconds(time) + " |";
   return line + " **" + Fixed(row.speed_up.median, 2) + "** (" + Fixed(row.speed_up.min, 2) + " - " +
          Fixed(row.speed_up.max, 2) + ") | " + Fixed(100 * row.roofline, 0) + " % | " + Fixed(row.candidates, 0) +
-         " | " + Bytes(row.scratch_bytes) + " |" + (c.n_visible > 0 ? " " + std::to_string(c.n_visible) + " |" : "") +
+         " | " + Bytes(row.scratch_bytes) + " |" +
+         (row.speed_up_any_type ? " **" + Fixed(*row.speed_up_any_type, 2) + "** |" : "") +
+         (c.n_visible > 0 ? " " + std::to_string(c.n_visible) + " |" : "") +
          (c.inputs != nullptr ? " " + c.InputsName() + " |" : "") + "\n";
 }
 
 std::string Csv(std::span<const Row> rows) {
   std::string text = "queries,heads,heads_kv,head_size,keys,type";
   for (const Method method : kMethods) text.append(",").append(NameOf(method)).append("_us");
-  text += ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,candidates,scratch_bytes,visible,inputs\n";
+  text +=
+      ",best_stock,best_ours,ratio,ratio_min,ratio_max,roofline,candidates,scratch_bytes,ratio_any_type,visible,"
+      "inputs\n";
   for (const Row& row : rows) {
     const Case& c = row.the_case;
     for (const int64_t number : {c.n_query, c.heads.n_head, c.heads.n_head_kv, c.heads.d, c.n_key}) {
@@ -130,8 +145,9 @@ std::string Csv(std::span<const Row> rows) {
     for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline, row.candidates}) {
       text += "," + Fixed(x, 4);
     }
-    text += "," + std::to_string(row.scratch_bytes) + "," + (c.n_visible > 0 ? std::to_string(c.n_visible) : "all") +
-            "," + Quoted(c.InputsName()) + "\n";
+    text += "," + std::to_string(row.scratch_bytes) + "," +
+            (row.speed_up_any_type ? Fixed(*row.speed_up_any_type, 4) : "") + "," +
+            (c.n_visible > 0 ? std::to_string(c.n_visible) : "all") + "," + Quoted(c.InputsName()) + "\n";
   }
   return text;
 }

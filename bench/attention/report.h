@@ -23,7 +23,8 @@ struct Conditions {
 };
 
 // What stands above the table and its first two lines; then one line a row. Each ends with a newline. There is a column
-// for visible keys if a mask hides some, and for recorded inputs if there are any.
+// for the ratio over any type if there are several, for visible keys if a mask hides some, and for recorded inputs if
+// there are any.
 std::string MarkdownHead(const Conditions& conditions);
 std::string MarkdownLine(const Row& row);
 

@@ -58,7 +58,7 @@ TEST(ReportTest, RecordedInputsAreNamed) {
                                    head.substr(head.rfind("\n|-") + 1)}) {
     EXPECT_EQ(std::count(other.begin(), other.end(), '|'), std::count(line.begin(), line.end(), '|')) << other;
   }
-  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",420.4000,3145728,all,\"layer \"\"6\"\".gguf\"\n"))
+  EXPECT_TRUE(Csv(std::vector<Row>{row}).ends_with(",420.4000,3145728,,all,\"layer \"\"6\"\".gguf\"\n"))
       << Csv(std::vector<Row>{row});
   EXPECT_TRUE(Csv(std::vector<Row>{SomeRow()}).ends_with(",\"gaussian\"\n"));
   EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["inputs"], inputs->name);
@@ -75,6 +75,19 @@ TEST(ReportTest, VisibleKeysAreAColumnWhereAMaskHidesSome) {
   EXPECT_EQ(MarkdownHead(conditions).find("| visible |"), std::string::npos);
   EXPECT_NE(Csv(std::vector<Row>{row}).find(",512,\"gaussian\"\n"), std::string::npos);
   EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["visible"], 512);
+}
+
+TEST(ReportTest, SeveralTypesHaveARatioOverAnyOfThem) {
+  Row row = SomeRow();
+  row.speed_up_any_type = 1.25;
+  EXPECT_TRUE(MarkdownLine(row).ends_with(" 3.0 MiB | **1.25** |\n")) << MarkdownLine(row);
+  Conditions conditions = kConditions;
+  conditions.flags["types"] = "f16,q8_0";
+  EXPECT_NE(MarkdownHead(conditions).find("| scratch | ratio, any type |\n"), std::string::npos);
+  EXPECT_NE(Csv(std::vector<Row>{row}).find(",3145728,1.2500,all,"), std::string::npos);
+  EXPECT_EQ(nlohmann::json::parse(Json(conditions, std::vector<Row>{row}))["rows"][0]["ratio_any_type"], 1.25);
+  EXPECT_TRUE(
+      nlohmann::json::parse(Json(conditions, std::vector<Row>{SomeRow()}))["rows"][0]["ratio_any_type"].is_null());
 }
 
 TEST(ReportTest, CsvHasAFieldForEveryColumn) {

@@ -1,6 +1,6 @@
 #include "attention/result.h"
 
-#include <limits>
+#include <algorithm>
 
 namespace qwen_infer::attention_bench {
 
@@ -13,14 +13,11 @@ Row Evaluate(const Case& the_case, const Times& times) {
     if (seconds.empty()) continue;
     row.microseconds[IndexOf(method)] = 1e6 * Median(seconds) / static_cast<double>(the_case.Rows());
   }
-  const auto time_of = [&row](Method method) {
-    return row.microseconds[IndexOf(method)].value_or(std::numeric_limits<double>::infinity());
-  };
   const auto fastest = [&](bool stock) {
     std::optional<Method> best;
     for (const Method method : kMethods) {
       if (method == Method::kAsUsed || IsStock(method) != stock) continue;
-      if (!best || time_of(method) < time_of(*best)) best = method;
+      if (!best || row.TimeOf(method) < row.TimeOf(*best)) best = method;
     }
     return *best;
   };
@@ -31,6 +28,14 @@ Row Evaluate(const Case& the_case, const Times& times) {
   const LeastWork work = LeastWorkOf(the_case, row.best_ours);
   row.roofline = work.units * RatioOfNeighbours(times.unit[IndexOf(work.yardstick)], ours).median;
   return row;
+}
+
+double SpeedUpOverAnyType(const Row& row, std::span<const Row> others) {
+  double fastest = row.TimeOf(row.best_stock);
+  for (const Row& other : others) {
+    if (other.the_case.IsSameButForType(row.the_case)) fastest = std::min(fastest, other.TimeOf(other.best_stock));
+  }
+  return fastest / row.TimeOf(Method::kAsUsed);
 }
 
 }  // namespace qwen_infer::attention_bench

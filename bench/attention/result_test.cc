@@ -46,6 +46,23 @@ TEST(ResultTest, ComparesTheFasterOfEachSide) {
   EXPECT_NEAR(row.roofline, 1.28 / 3, 1e-9);
 }
 
+TEST(ResultTest, AnotherTypeMayBeTheOneToBeat) {
+  const auto row_of = [](const Case& the_case, double stock, double ours) {
+    Times times;
+    Of(times, Method::kStockFlash) = {stock};
+    Of(times, Method::kDense) = Of(times, Method::kAsUsed) = {ours};
+    times.unit[IndexOf(Yardstick::kRead)] = times.unit[IndexOf(Yardstick::kF32Products)] = {1e-11};
+    return Evaluate(the_case, times);
+  };
+  Case quantised = kDecode;
+  quantised.type = GGML_TYPE_Q8_0;
+  const Row row = row_of(quantised, 8e-6, 2e-6);
+  EXPECT_DOUBLE_EQ(SpeedUpOverAnyType(row, {}), 4);
+  const std::vector<Row> others = {row_of(kDecode, 6e-6, 3e-6), row_of(kPrefill, 1e-6, 1e-6)};
+  EXPECT_DOUBLE_EQ(SpeedUpOverAnyType(row, others), 3);
+  EXPECT_DOUBLE_EQ(SpeedUpOverAnyType(row_of(quantised, 5e-6, 2e-6), others), 2.5);
+}
+
 TEST(ResultTest, TheLeastWorkIsThatOfTheMethod) {
   EXPECT_EQ(LeastWorkOf(kDecode, Method::kTopKF32).units, 128000);
   EXPECT_EQ(LeastWorkOf(kDecode, Method::kDense).units, 256000);

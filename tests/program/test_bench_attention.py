@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,10 +62,82 @@ def test_its_report_can_be_drawn(run: Run, tmp_path: Path, repository: Path) -> 
     assert (tmp_path / "a.svg").stat().st_size > 0
 
 
+def test_masks_have_panels_of_their_own(run: Run, tmp_path: Path, repository: Path) -> None:
+    pytest.importorskip("matplotlib")
+    fast = ("--seconds", 0, "--repeat", 1, "--visible", "32,128")
+    assert run(*SMALL_CASE, *fast, "--json", "a.json").returncode == 0
+    plot = repository / "bench" / "plot_attention.py"
+    subprocess.run([sys.executable, plot, "a.json", "a.svg"], cwd=tmp_path, check=True)
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")  # the texts stand in comments beside their outlines
+    for title in ("decode, 4/2 heads, d = 32, f16, 32 visible", "64 queries, 4/2 heads, d = 32, f16, 128 visible"):
+        assert title in drawn
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        ("{", "a.json is no JSON: "),
+        ("[]", "a.json: no report of bench-attention with a line or more"),
+        ('{"rows": []}', "a.json: no report of bench-attention with a line or more"),
+        ('{"rows": [{"queries": 1}]}', "a.json: no report of bench-attention: KeyError('heads')"),
+        ('{"rows": [1]}', "a.json: no report of bench-attention: TypeError("),
+    ],
+)
+def test_what_is_no_report_is_not_drawn(tmp_path: Path, repository: Path, report: str, expected: str) -> None:
+    pytest.importorskip("matplotlib")
+    (tmp_path / "a.json").write_text(report, encoding="utf-8")
+    plot = repository / "bench" / "plot_attention.py"
+    result = subprocess.run(
+        [sys.executable, plot, "a.json", "a.svg"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"error: {expected}")
+    assert not (tmp_path / "a.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("--layers", "0,x"), 2, "argument --layers: '0,x' is no list of layers like 0,6,12"),
+        (("--layers", "-1"), 2, "--layers"),
+        (("--tokens", "0"), 2, "argument --tokens: '0' is no multiple of 512, 512 or more"),
+        (("--binaries", "nowhere"), 1, "error: nowhere/qwen-infer is not there: scripts/build.sh makes it"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_first(
+    tmp_path: Path, repository: Path, arguments: tuple[str, ...], code: int, expected: str
+) -> None:
+    script = repository / "bench" / "record_inputs.py"
+    command = [sys.executable, script, "--model", "model.gguf", "--folder", "inputs", *arguments]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == code
+    assert expected in result.stderr
+    assert not (tmp_path / "inputs").exists()
+
+
 def test_quantised_values_have_no_way_without_flash_attention(run: Run) -> None:
     result = run(*SMALL, "--types", "q8_0")
     assert result.returncode == 0, result.stderr
     assert [row[6] for row in table_rows(result.stdout)] == ["-", "-"]
+
+
+def test_several_types_are_compared_with_the_one_that_is_best_for_llama_cpp(run: Run, tmp_path: Path) -> None:
+    result = run(*SMALL_CASE, "--seconds", 0, "--types", "f16,q8_0", "--json", "a.json", "--csv", "a.csv")
+    assert result.returncode == 0, result.stderr
+    rows = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))["rows"]
+    assert [(row["type"], row["queries"]) for row in rows] == [("f16", 1), ("f16", 64), ("q8_0", 1), ("q8_0", 64)]
+
+    def stock_time(row: dict[str, Any]) -> float:
+        return float(row["microseconds"][row["best_stock"]]["median"])
+
+    for f16, q8 in zip(rows[:2], rows[2:], strict=True):
+        fastest = min(stock_time(f16), stock_time(q8))
+        assert q8["ratio_any_type"] == pytest.approx(fastest / q8["microseconds"]["as_used"]["median"])
+    assert [cells[-1] for cells in table_rows(result.stdout)] == [f"**{row['ratio_any_type']:.2f}**" for row in rows]
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        assert [row["ratio_any_type"] for row in csv.DictReader(file)] == [
+            f"{row['ratio_any_type']:.4f}" for row in rows
+        ]
 
 
 def test_a_mask_leaves_each_query_as_many_keys_as_asked_for(run: Run, tmp_path: Path) -> None:
@@ -131,7 +204,7 @@ def test_help_teaches(run: Run) -> None:
         (("--shapes", "14:3:64"), "--shapes: '14:3:64' is not a list of Q:KV:D"),
         (("--types=q4_0",), "--types: 'q4_0' is not a list of f32, f16, bf16 and q8_0"),
         (("--cold-bytes", "many"), "--cold_bytes: 'many' is not an integer"),
-        (("--keys", "128"), "--queries 512 is more than --keys 128"),
+        (("--keys", "128", "--queries", "512"), "--queries 512 is more than --keys 128"),
         (("--inputs", "missing.gguf"), "missing.gguf: No such file"),
         (("--inputs", "a.gguf", "--keys", "512"), "--keys is said by the files of --inputs"),
         (("--repeats", "3"), "did you mean --repeat?"),
