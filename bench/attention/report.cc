@@ -145,8 +145,8 @@ std::string Csv(std::span<const Row> rows) {
     for (const double x : {row.speed_up.median, row.speed_up.min, row.speed_up.max, row.roofline, row.candidates}) {
       text += "," + Fixed(x, 4);
     }
-    text += "," + std::to_string(row.scratch_bytes) + "," +
-            (row.speed_up_any_type ? Fixed(*row.speed_up_any_type, 4) : "") + "," +
+    const std::optional<double>& any_type = row.speed_up_any_type;
+    text += "," + std::to_string(row.scratch_bytes) + "," + (any_type ? Fixed(*any_type, 4) : "") + "," +
             (c.n_visible > 0 ? std::to_string(c.n_visible) : "all") + "," + Quoted(c.InputsName()) + "\n";
   }
   return text;
