@@ -25,7 +25,9 @@ constexpr int64_t kHeadsKv = 2;
 constexpr int64_t kHeadSizes[] = {64, 128};
 constexpr int64_t kDecodeQueries = 1;
 constexpr int64_t kPrefillQueries = 512;  // as many as llama.cpp computes at once by default
-constexpr std::array<int64_t, 7> kTried = {512, 768, 1024, 1536, 2048, 3072, 4096};
+// The last ones only as long as top-k is not faster yet.
+constexpr std::array<int64_t, 10> kTried = {512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288};
+constexpr size_t kAlwaysTried = 7;
 // Of each method, in turns; the median of the ratios counts.
 constexpr int kRounds = 5;
 // Decode is measured over so many calls that the clock's resolution is nothing.
@@ -173,6 +175,7 @@ Calibration Calibrate(int threads, const std::atomic<bool>& stop, const std::fun
     for (const int64_t n_query : {kDecodeQueries, kPrefillQueries}) {
       std::vector<Trial> trials;
       for (const int64_t n_key : kTried) {
+        if (trials.size() >= kAlwaysTried && trials.back().share < 1) break;
         const Rivals rivals(cpu, threads, head_size, n_query, n_key);
         trials.push_back(TrySteadily([&] { return rivals.Try(stop); }, may_repeat));
         ++found.n_trials;

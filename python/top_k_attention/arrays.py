@@ -60,7 +60,7 @@ def _rows(x: np.ndarray) -> np.ndarray:
     """Aligned, in this machine's byte order, with contiguous rows: nearly always the array itself."""
     fits = x.flags.aligned and x.dtype.isnative and (x.shape[-1] <= 1 or x.strides[-1] == x.itemsize)
     fits = fits and all(stride % x.itemsize == 0 for stride in x.strides)
-    return x if fits else np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
+    return x if fits else x.astype(x.dtype.newbyteorder("="), order="C", subok=False)  # a copy always, which is aligned
 
 
 def _mask_of(mask: Any, shape: tuple[int, ...], leading: tuple[int, ...], rows: tuple[int, int]) -> np.ndarray:  # noqa: ANN401
@@ -149,7 +149,7 @@ def top_k_attention(
         dropout_p=check_probability("dropout_p", dropout_p),
     )
     if generator is not None and not isinstance(generator, np.random.Generator):
-        raise TypeError(f"generator is a {type(generator).__name__}, it must be a numpy.random.Generator or None")
+        raise TypeError(f"generator={generator!r} must be a numpy.random.Generator or None")
     leading = shape[:-1]
     if mask is not None:
         mask = _mask_of(mask, (*shape, n_key), leading, (n_query, n_key))

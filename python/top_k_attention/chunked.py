@@ -2,6 +2,8 @@
 
 The same semantics as include/topk/attention.h: the k largest scores of each row, equal ones the lowest key first, NaN
 lowest. Scores exist for a chunk of rows at a time, never for all of them. Shapes are [batch, head, token, d].
+But V is multiplied with weights that are 0 where a key is not kept: a value there that is not finite makes NaN of the
+row, as in torch's own attention; the kernel library does not read it.
 """
 
 from __future__ import annotations
@@ -174,7 +176,7 @@ def forward(
     size = options.selection_size(batch * queries * heads, keys) if select else 0
     kept_keys = torch.zeros(size, dtype=torch.int32, device=q.device)
     weights_of_kept = torch.zeros(size, dtype=dtype, device=q.device)
-    totals = torch.zeros(STATISTICS_SIZE, dtype=torch.float64)
+    totals = torch.zeros(STATISTICS_SIZE, dtype=torch.float64, device="cpu")
     totals[MASS_MIN] = 1
     if keys == 0:
         out.zero_()

@@ -41,7 +41,7 @@ def dropout_factors(seed: int, rows: Tensor, keys: Tensor, p: float, dtype: torc
 
     rows: numbers in the order [batch, query, head]; keys: indices. Both int64; they broadcast against each other.
     """
-    exact_p = torch.tensor(p, dtype=torch.float32).double().item()  # the kernel library holds p in f32
+    exact_p = torch.tensor(p, dtype=torch.float32, device="cpu").double().item()  # the kernel library holds p in f32
     row_hash = _hash_of_rows(seed, rows)
     random = _mix((_mix(keys ^ (row_hash & _WORD)) + _shift_right(row_hash, 32)) & _WORD)
     return (random >= int(exact_p * 2.0**32)).to(dtype) * (1.0 / (1.0 - exact_p))

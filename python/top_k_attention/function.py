@@ -51,7 +51,8 @@ def top_k_attention(
     v, a float mask and a tensor temperature; numpy arrays and other DLPack arrays on the CPU give numpy arrays, and
     torch is not needed. On the CPU, f32, f16 and bf16 run in the kernel library on the memory that they lie in; f64,
     heads of more than 1024 numbers and other devices run in plain torch, chunk by chunk. Nothing of n x n numbers is
-    allocated unless return_weights is "dense".
+    allocated unless return_weights is "dense", or a mask of that size has to be turned into f16 or f32. Derivatives in
+    forward mode (`torch.func.jvp`) raise NotImplementedError. Without torch, arrays are f32 or f16.
 
     Args:
         q, k, v: [..., head, token, d] of one floating point type. Dimensions before heads broadcast.

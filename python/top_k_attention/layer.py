@@ -21,10 +21,17 @@ from top_k_attention.arguments import (
 )
 from top_k_attention.budget import Budget, as_number
 from top_k_attention.config import TopKAttentionConfig
-from top_k_attention.masks import additive, as_four_dimensions, check_mask
+from top_k_attention.masks import additive, as_four_dimensions, check_mask, has_shape
 from top_k_attention.options import AttentionOptions
 from top_k_attention.statistics import Statistics
-from top_k_attention.torch_function import Attended, attend, check_tensors, scale_by_temperature, upper_left
+from top_k_attention.torch_function import (
+    Attended,
+    attend,
+    check_temperatures,
+    check_tensors,
+    scale_by_temperature,
+    upper_left,
+)
 
 _LARGEST_SIZE = 1 << 30
 
@@ -33,7 +40,9 @@ class TopKAttention(nn.Module):
     """Multi-head attention in which each query attends to the k keys with the best scores (Gupta et al., 2021).
 
     Takes the place of `nn.MultiheadAttention` (with batch_first=True by default): the same parameters under the same
-    names, so state dicts load in both directions.
+    names, so state dicts load in both directions (but with num_kv_heads or a learned temperature, which that one has
+    not). What it returns differs: the output alone, unless need_weights. So it does not fit into
+    `nn.TransformerEncoderLayer`, which takes the first of two results.
 
     Args:
         embed_dim: numbers per token of the query and of the output; a multiple of num_heads.
@@ -42,7 +51,8 @@ class TopKAttention(nn.Module):
         dropout: probability that an attention weight is dropped in training.
         bias: whether the projections have one.
         temperature: divides the scores. A tensor (a scalar, or [num_heads, 1, 1]) that is an `nn.Parameter` is learned.
-        use_sparse: return weights as `torch.sparse_csr`, so that nothing of n x n numbers ever exists.
+        use_sparse: return weights as `torch.sparse_csr`, so that nothing of n x n numbers ever exists: k entries a row
+            and head, or for the mean over heads those that any head kept.
         fallback_full_attention: with k above the number of keys attention is full; if False, that is an error.
         kdim, vdim: numbers per token of key and value; embed_dim if None.
         num_kv_heads: heads of key and value, a divisor of num_heads (grouped-query attention); num_heads if None.
@@ -96,7 +106,9 @@ class TopKAttention(nn.Module):
         check_k(k)
         min_mass = check_kept(sinks, window, min_mass)
         check_choice("mass", mass, MASS_KINDS)
-        if not isinstance(temperature, Tensor):
+        if isinstance(temperature, Tensor):
+            check_temperatures(temperature, (num_heads, 1, 1), "[num_heads, 1, 1]")
+        else:
             temperature = check_temperature(temperature)
         flags = {
             "bias": bias,
@@ -236,10 +248,23 @@ class TopKAttention(nn.Module):
         self._statistics.reset()
 
     def extra_repr(self) -> str:
-        """For print."""
-        temperature = "learned" if isinstance(self.temperature, Tensor) else self.temperature
-        heads = f"num_heads={self.num_heads}, num_kv_heads={self.num_kv_heads}"
-        return f"embed_dim={self.embed_dim}, {heads}, k={self.k}, dropout={self.dropout}, temperature={temperature}"
+        """For print: what matters always, and what is not as by default."""
+        temperature = "learned" if isinstance(self.temperature, nn.Parameter) else self.temperature
+        text = f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, num_kv_heads={self.num_kv_heads}, k={self.k}"
+        text += f", dropout={self.dropout}, temperature={temperature}"
+        defaults = {
+            "bias": True,
+            "causal": False,
+            "sinks": 0,
+            "window": 0,
+            "min_mass": 0.0,
+            "mass": "sampled",
+            "use_sparse": False,
+            "fallback_full_attention": True,
+            "batch_first": True,
+        }
+        has = vars(self) | {"bias": self.in_proj_bias is not None}
+        return text + "".join(f", {name}={has[name]}" for name, default in defaults.items() if has[name] != default)
 
     def _check_shapes(self, query: Tensor, key: Tensor, value: Tensor) -> None:
         if query.dim() not in (2, 3):
@@ -281,18 +306,18 @@ class TopKAttention(nn.Module):
         parts = []
         if key_padding_mask is not None:
             check_mask("key_padding_mask", key_padding_mask, q)
-            if tuple(key_padding_mask.shape) not in ((batch, n_key), *([(n_key,)] if batch == 1 else [])):
+            is_of_one = batch == 1 and has_shape(key_padding_mask, n_key)
+            if not has_shape(key_padding_mask, batch, n_key) and not is_of_one:
                 raise ValueError(
                     f"key_padding_mask.shape={tuple(key_padding_mask.shape)} must be (batch, keys): {(batch, n_key)}"
                 )
             parts.append(_added(key_padding_mask, q.dtype).reshape(batch, 1, 1, n_key))
         if attn_mask is not None:
             check_mask("attn_mask", attn_mask, q)
-            allowed = ((n_query, n_key), (batch * heads, n_query, n_key))
-            if tuple(attn_mask.shape) not in allowed:
+            if not has_shape(attn_mask, n_query, n_key) and not has_shape(attn_mask, batch * heads, n_query, n_key):
                 raise ValueError(
                     f"attn_mask.shape={tuple(attn_mask.shape)} must be (queries, keys) or (batch * num_heads, queries, "
-                    f"keys): {allowed[0]} or {allowed[1]}"
+                    f"keys): {(n_query, n_key)} or {(batch * heads, n_query, n_key)}"
                 )
             full = attn_mask if attn_mask.dim() == 2 else attn_mask.view(batch, heads, n_query, n_key)
             parts.append(as_four_dimensions("attn_mask", _added(full, q.dtype), (batch, heads), n_query, n_key))

@@ -29,6 +29,11 @@ def check_mask(name: str, mask: Tensor, q: Tensor) -> None:
         raise ValueError(f"{name}.device={mask.device} must be that of the queries, {q.device}")
 
 
+def has_shape(mask: Tensor, *sizes: int) -> bool:
+    """Whether the mask has these sizes; also while torch.compile lets them vary."""
+    return mask.dim() == len(sizes) and all(size == wanted for size, wanted in zip(mask.shape, sizes, strict=True))
+
+
 def as_four_dimensions(name: str, mask: Tensor, leading: tuple[int, ...], queries: int, keys: int) -> Tensor:
     """[batch or 1, head or 1, query or 1, key or 1], a view where the mask's strides allow it.
 
@@ -36,8 +41,9 @@ def as_four_dimensions(name: str, mask: Tensor, leading: tuple[int, ...], querie
     """
     full = (*leading, queries, keys)
     given = tuple(mask.shape)
+    # Compared by ==: with sizes that vary, torch.compile does not find them in a tuple.
     fits = len(given) <= len(full) and all(
-        size in (1, wanted) for size, wanted in zip(reversed(given), reversed(full), strict=False)
+        size == 1 or size == wanted for size, wanted in zip(reversed(given), reversed(full), strict=False)
     )
     if not fits:
         raise ValueError(f"{name}.shape={given} must broadcast to {full}")

@@ -117,11 +117,11 @@ def forward(
     else:
         offsets, keys, weights = q.new_empty(0, dtype=torch.int64), q.new_empty(0, dtype=torch.int32), q.new_empty(0)
         weights = weights.float()
-    return out.to(q.dtype), offsets, keys, weights, torch.tensor(statistics, dtype=torch.float64)
+    return out.to(q.dtype), offsets, keys, weights, torch.tensor(statistics, dtype=torch.float64, device="cpu")
 
 
 def _without_rows(q: Tensor, v: Tensor, select: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    statistics = torch.zeros(chunked.STATISTICS_SIZE, dtype=torch.float64)
+    statistics = torch.zeros(chunked.STATISTICS_SIZE, dtype=torch.float64, device="cpu")
     statistics[chunked.MASS_MIN] = 1
     return (
         _by_token(q, v.shape[3], q.dtype),

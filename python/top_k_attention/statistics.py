@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
@@ -9,12 +10,16 @@ from torch import Tensor
 
 from top_k_attention.chunked import FULL_ROWS, MASS_MIN, ROWS, SCRATCH
 
+_LOCK = threading.Lock()  # of all counts: adding to them is short, and layers stay easy to copy
+
 
 class Statistics:
     """What a layer kept and saved. A tensor, so that compiled layers count too; it stays on the CPU."""
 
     def __init__(self) -> None:
-        self._totals = torch.empty(2 + SCRATCH + 1, dtype=torch.float64)  # calls, fallback calls, then as the operator
+        # Calls, fallback calls, then as the operator. Made in inference mode, it could not change outside of it.
+        with torch.inference_mode(False):
+            self._totals = torch.empty(2 + SCRATCH + 1, dtype=torch.float64, device="cpu")
         self.reset()
 
     def reset(self) -> None:
@@ -23,7 +28,14 @@ class Statistics:
         self._totals[2 + MASS_MIN] = 1
 
     def add(self, call: Tensor) -> None:
-        """One call's statistics, as the operator returns them."""
+        """One call's statistics, as the operator returns them. Threads may share a layer."""
+        if torch.compiler.is_compiling():  # a graph has no locks
+            self._add(call)
+        else:
+            with _LOCK:
+                self._add(call)
+
+    def _add(self, call: Tensor) -> None:
         calls, sums, mass_min, scratch = self._totals.split([2, MASS_MIN, 1, 1])
         is_full = (call[ROWS] > 0) & (call[FULL_ROWS] == call[ROWS])
         self._totals.copy_(

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn.functional import pad
 
 from top_k_attention import operators
@@ -119,6 +120,8 @@ def attend(
         device = "cpu" if generator is None else generator.device
         seed = torch.randint(0, 2**63 - 1, (), dtype=torch.int64, generator=generator, device=device)
     inputs = (q, k, v, mask, sink_logits)
+    if not torch.compiler.is_compiling():
+        _refuse_forward_mode(inputs)
     wants_gradients = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
     out, offsets, keys, weights, statistics = operators.forward(
         *inputs, seed, *options.arguments(), select or wants_gradients
@@ -129,26 +132,37 @@ def attend(
     return Attended(out, offsets, keys, weights, statistics, k.shape[2])
 
 
+def _refuse_forward_mode(inputs: tuple[Tensor | None, ...]) -> None:
+    """A custom operator would pass a tangent by in silence, as if the derivative were 0."""
+    if any(x is not None and forward_ad.unpack_dual(x).tangent is not None for x in inputs):
+        raise NotImplementedError("top-k attention has no derivatives in forward mode (jvp); it has backward ones")
+
+
 def scale_by_temperature(q: Tensor, scale: float | None, temperature: float | Tensor) -> tuple[Tensor, float]:
     """q and the factor of its products with keys. A temperature that is a tensor gets its gradient through q."""
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else check_finite("scale", scale)
     if not isinstance(temperature, Tensor):
         return q, check_finite("scale / temperature", scale / check_temperature(temperature))
+    check_temperatures(temperature, q.shape, f"that of q, {tuple(q.shape)}")
+    return (q / temperature).to(q.dtype), scale
+
+
+def check_temperatures(temperature: Tensor, shape: tuple[int, ...], shape_name: str) -> None:
+    """Temperatures that broadcast to a shape."""
     if not temperature.dtype.is_floating_point:
         raise TypeError(f"temperature.dtype={temperature.dtype} must be a floating point type")
     try:
-        fits = torch.broadcast_shapes(q.shape, temperature.shape) == q.shape
+        fits = torch.broadcast_shapes(shape, temperature.shape) == torch.Size(shape)
     except RuntimeError:
         fits = False
     if not fits:
-        raise ValueError(f"temperature.shape={tuple(temperature.shape)} must broadcast to that of q, {tuple(q.shape)}")
+        raise ValueError(f"temperature.shape={tuple(temperature.shape)} must broadcast to {shape_name}")
     # Looking at numbers would break a graph that is compiled, and wait for another device.
     if not torch.compiler.is_compiling() and temperature.device.type == "cpu":
         allowed = (temperature >= LEAST_TEMPERATURE) & (temperature <= LARGEST_TEMPERATURE)
         if not allowed.all():
             bad = temperature.detach()[~allowed].flatten()[0].item()
-            raise ValueError(f"temperature has the value {bad}, each must be {TEMPERATURES}")
-    return (q / temperature).to(q.dtype), scale
+            raise ValueError(f"temperature has the value {bad}, each must be {TEMPERATURES}; clamp one that is learned")
 
 
 def upper_left(n_query: int, k: Tensor, v: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -217,7 +231,7 @@ def top_k_attention(
     check_choice("return_weights", return_weights, (None, "sparse", "dense"))
     dropout_p = check_probability("dropout_p", dropout_p)
     if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator is a {type(generator).__name__}, it must be a torch.Generator or None")
+        raise TypeError(f"generator={generator!r} must be a torch.Generator or None")
     if mask is not None:
         check_mask("mask", mask, q)
         mask = as_four_dimensions("mask", additive(mask, q.dtype), leading, q.shape[-2], k.shape[-2])

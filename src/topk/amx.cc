@@ -23,6 +23,7 @@ constexpr int kTileData = 18;               // XFEATURE_XTILEDATA
 bool FindFp16() { return __builtin_cpu_supports("avx512fp16") != 0 && __builtin_cpu_supports("avx512vbmi") != 0; }
 
 bool FindAmx() {
+  if constexpr ((HWY_TARGETS & kAvx3OrBetter) == 0) return false;
   unsigned eax = 0;
   unsigned ebx = 0;
   unsigned ecx = 0;

@@ -2,9 +2,13 @@
 #ifndef TOPK_SRC_AMX_H_
 #define TOPK_SRC_AMX_H_
 
+#include <hwy/detect_targets.h>
 #include <cstdint>
 
 namespace topk {
+
+// Highway's targets that kernels for AMX are compiled for: better targets are lower bits.
+inline constexpr int64_t kAvx3OrBetter = (HWY_AVX3 << 1) - 1;
 
 // A tile register, and of how many there are.
 inline constexpr int kAmxRegisters = 8;
@@ -12,8 +16,9 @@ inline constexpr int64_t kAmxRows = 16;
 inline constexpr int64_t kAmxRowBytes = 64;
 inline constexpr int64_t kAmxTileBytes = kAmxRows * kAmxRowBytes;
 
-// Whether the processor multiplies tiles of int8 and of bf16 and the operating system lets this process do so, which is
-// asked for once. Threads that exist already have the permission too.
+// Whether the processor multiplies tiles of int8 and of bf16, the operating system lets this process do so, which is
+// asked for once, and kernels for it were compiled (a build may leave AVX-512 out). Threads that exist already have the
+// permission too.
 bool HasAmx();
 
 // Whether kernels use it: where there is AMX, unless UseSimdTarget chose a target without it.

@@ -29,6 +29,12 @@ TEST_F(AttentionTest, HasATargetAndRefusesUnknownOnes) {
   EXPECT_FALSE(UseSimdTarget("no such target"));
 }
 
+// A build may leave out what kernels for AMX are compiled for.
+TEST_F(AttentionTest, UsesAmxIfAndOnlyIfItIsATarget) {
+  ASSERT_TRUE(UseSimdTarget(nullptr));
+  EXPECT_EQ(UsesAmx(), std::string_view(SimdTargets().front()) == "AMX");
+}
+
 TEST_F(AttentionTest, EqualsReferenceForAllTypesOfKeysAndValues) {
   constexpr DataType kTypes[] = {DataType::kF32, DataType::kF16, DataType::kBF16, DataType::kQ8_0};
   uint32_t seed = 1;

@@ -12,8 +12,6 @@ namespace {
 // Not a target of Highway's: its best ones, and AMX for products of int8.
 constexpr const char* kAmxTarget = "AMX";
 
-constexpr int64_t kAvx3OrBetter = (HWY_AVX3 << 1) - 1;  // better targets are lower bits
-
 int64_t SupportedTargets() { return hwy::SupportedTargets() & HWY_TARGETS; }
 
 // Those that can be had together with AMX.

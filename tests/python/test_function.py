@@ -222,6 +222,13 @@ def test_arrays_give_the_bits_that_tensors_give(dtype: type, is_causal: bool | s
     np.testing.assert_array_equal(top_k_attention(*arrays, mask=mask, **options), out)
 
 
+def test_arrays_that_are_not_aligned_are_copied() -> None:
+    aligned = [x.numpy() for x in random_qkv(9)]
+    shifted = [np.frombuffer(b"\0" + x.tobytes(), np.float32, offset=1).reshape(x.shape) for x in aligned]
+    assert not any(x.flags.aligned for x in shifted)
+    np.testing.assert_array_equal(top_k_attention(*shifted, top_k=5), top_k_attention(*aligned, top_k=5))
+
+
 def test_weights_come_sparse_and_dense(implementation: str) -> None:
     q, k, v = random_qkv(9, queries=33)
     out, dense = top_k_attention(q, k, v, top_k=5, is_causal=True, return_weights="dense")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from dense_reference import Tolerance, dense_attention, tolerance
+from torch.autograd import forward_ad
 from torch.utils.checkpoint import checkpoint
 
 from top_k_attention import operators, top_k_attention, top_k_feed_forward
@@ -276,6 +277,16 @@ def test_gradients_have_the_same_bits_for_every_number_of_threads() -> None:
         results.append((out, *torch.autograd.grad(out.square().sum(), inputs)))
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def test_forward_mode_is_refused() -> None:
+    q, k, v = (x.detach() for x in leaves(17))
+    with pytest.raises(NotImplementedError, match="no derivatives in forward mode"):
+        torch.func.jvp(lambda x: top_k_attention(x, k, v, top_k=3, enable_gqa=True), (q,), (torch.ones_like(q),))
+    with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="no derivatives in forward mode"):
+        top_k_attention(q, k, forward_ad.make_dual(v, torch.ones_like(v)), top_k=3, enable_gqa=True)
+    with forward_ad.dual_level():  # others may have them
+        assert top_k_attention(q, k, v, top_k=3, enable_gqa=True).shape == (2, 4, 33, 19)
 
 
 def test_a_second_derivative_is_refused() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -238,6 +240,51 @@ def test_tracking_can_be_off_and_mass_is_sampled_by_default() -> None:
     assert off.get_memory_stats()["total_memory_saved"] == sampled.get_memory_stats()["total_memory_saved"]
 
 
+def test_threads_that_share_a_layer_are_all_counted() -> None:
+    layer = TopKAttention(16, 2, k=3).eval()
+    x = torch.randn(1, 5, 16)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda _: layer(x), range(200)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert layer.get_memory_stats()["calls"] == 200
+
+
+def test_layers_made_in_inference_mode_or_without_memory_work_afterwards() -> None:
+    x = torch.randn(1, 5, 16)
+    with torch.inference_mode():
+        layer = TopKAttention(16, 2, k=3)
+        layer(x)
+    assert layer.get_memory_stats()["calls"] == 1
+    layer.reset_memory_stats()
+    with torch.device("meta"):
+        layer = TopKAttention(16, 2, k=3)
+    layer.to_empty(device="cpu")
+    layer.reset_parameters()
+    layer(x)
+    assert layer.get_memory_stats()["calls"] == 1
+
+
+def test_temperatures_are_checked_when_the_layer_is_made() -> None:
+    with pytest.raises(ValueError, match="temperature has the value -1"):
+        TopKAttention(16, 2, temperature=torch.tensor(-1.0))
+    with pytest.raises(ValueError, match=r"temperature\.shape=\(3, 1, 1\) must broadcast to \[num_heads, 1, 1\]"):
+        TopKAttention(16, 2, temperature=torch.ones(3, 1, 1))
+    with pytest.raises(TypeError, match=r"temperature\.dtype=torch\.int64"):
+        TopKAttention(16, 2, temperature=torch.tensor(1))
+
+
+def test_repr_names_what_is_not_as_by_default() -> None:
+    assert repr(TopKAttention(16, 2)).startswith(
+        "TopKAttention(\n  embed_dim=16, num_heads=2, num_kv_heads=2, k=32, dropout=0.0, temperature=1.0\n"
+    )
+    changed = TopKAttention(16, 2, bias=False, causal=True, sinks=4, temperature=nn.Parameter(torch.ones(())))
+    assert "temperature=learned, bias=False, causal=True, sinks=4\n" in repr(changed)
+
+
 def test_automatic_k_follows_what_each_row_sees() -> None:
     layer = TopKAttention(16, 2, k="auto")
     layer(torch.randn(1, 700, 16))
@@ -348,3 +395,16 @@ def test_layers_compiled_for_any_length_give_the_same_output_and_gradients() -> 
         results = [(out := call(x), *torch.autograd.grad(out.square().sum(), x)) for call in (compiled, layer)]
         for ours, expected in zip(*results, strict=True):
             torch.testing.assert_close(ours, expected, rtol=0, atol=10 * LIMIT)  # gradients are below 10
+
+
+@pytest.mark.parametrize("shape", [(20,), (2, 20), (20, 20), (8, 20, 20)])
+def test_masks_may_come_after_lengths_have_varied(shape: tuple[int, ...]) -> None:
+    layer = TopKAttention(16, 4, k=4).eval()
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    for tokens in (8, 12):
+        compiled(torch.randn(2, tokens, 16))
+    batch = 1 if shape == (20,) else 2
+    x, mask = torch.randn(batch, 20, 16), torch.zeros(shape, dtype=torch.bool)
+    mask[..., 3] = True
+    name = "key_padding_mask" if len(shape) < 3 and shape != (20, 20) else "attn_mask"
+    torch.testing.assert_close(compiled(x, **{name: mask}), layer(x, **{name: mask}), rtol=0, atol=LIMIT)
