@@ -79,13 +79,19 @@ def main() -> None:
         sys.exit(f"error: {qwen_infer} is not there: scripts/build.sh makes it; --binaries names another folder")
     options.folder.mkdir(parents=True, exist_ok=True)
     files = {layer: options.folder / f"layer{layer}.gguf" for layer in options.layers}
-    for path in files.values():
-        path.unlink(missing_ok=True)  # of an earlier run: no mistaking it for this one's
+    # Under other names until the run has worked: recordings that are there may be good.
+    parts = {layer: path.with_suffix(".gguf.part") for layer, path in files.items()}
     print(f"reading {options.tokens} tokens, about a minute for 8192 of a small model", file=sys.stderr, flush=True)
-    record(qwen_infer, options.model, options.tokens, files)
-    missing = [str(layer) for layer, path in files.items() if not path.exists()]
-    if missing:
-        sys.exit(f"error: nothing was recorded of the layers {', '.join(missing)}: does the model have them?")
+    try:
+        record(qwen_infer, options.model, options.tokens, parts)
+        missing = [str(layer) for layer, path in parts.items() if not path.exists()]
+        if missing:
+            sys.exit(f"error: nothing was recorded of the layers {', '.join(missing)}: does the model have them?")
+        for layer, path in files.items():
+            parts[layer].replace(path)
+    finally:
+        for path in parts.values():
+            path.unlink(missing_ok=True)
     for path in files.values():
         print(f"{path}: {path.stat().st_size / 1e6:.1f} MB", file=sys.stderr)
 

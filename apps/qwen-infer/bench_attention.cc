@@ -46,7 +46,8 @@ void PrintHelp() {
          "                        (qwen-infer calibrate) and the mass of few rows measured: what a model gets\n"
          "\n"
          "Before a time counts, the results of up to four queries are compared with a plain f64 reference, and the\n"
-         "keys that top-k keeps with the exact set; a difference ends the run with exit code 1. Ratios are of\n"
+         "keys that top-k keeps with the exact set; a difference ends the run with exit code 1. (llama.cpp adds up in\n"
+         "f16 where queries are few: where that strays far, with inputs of a model, a warning says so.) Ratios are of\n"
          "llama.cpp's faster way and ours, as used, one after the other; with several types, one more is to the type\n"
          "that is fastest for llama.cpp, of those up to the line's own. The roofline says what is left to gain:\n"
          "100 % is the speed at which K can be read at all (up to 16 queries), or that of the scan's innermost\n"
@@ -164,10 +165,11 @@ int RunBenchAttention(Arguments arguments) {
     WarnOfUnsteadyRows(rows);
     status = WriteFigureFiles(files);
   } catch (const Interrupted&) {
-    std::cerr << SaveInterrupted(files, rows.size()) << "\n";
+    std::cerr << SaveFinished("interrupted", files, rows.size()) << "\n";
     return kExitInterrupted;
   } catch (const std::exception& error) {
     PrintError(error.what());
+    std::cerr << SaveFinished("failed", files, rows.size()) << "\n";
     return kExitFailure;
   }
   if (status.ok()) return kExitSuccess;

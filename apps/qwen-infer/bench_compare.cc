@@ -161,7 +161,7 @@ int RunBenchCompare(Arguments arguments) {
     if (status.ok()) return kExitSuccess;
     PrintError(status.message());
   } catch (const Interrupted&) {
-    std::cerr << SaveInterrupted(comparison.Files(), comparison.rows.size()) << "\n";
+    std::cerr << SaveFinished("interrupted", comparison.Files(), comparison.rows.size()) << "\n";
     return kExitInterrupted;
   } catch (const std::exception& error) {
     PrintError(error.what());

@@ -69,15 +69,18 @@ Trial TrialOf(int64_t n_key, const Times& times) {
 // All ways of one shape at one number of keys, on K and V that are cold in decode.
 class Rivals {
  public:
-  Rivals(const CpuBackend& cpu, int threads, int64_t head_size, int64_t n_query, int64_t n_key)
-      : options_(OptionsOf(threads)), contest_(cpu, CaseOf(head_size, n_query, n_key), options_, Ours(n_key)) {}
+  Rivals(const CpuBackend& cpu, int threads, int64_t head_size, int64_t n_query, int64_t n_key,
+         const std::atomic<bool>& stop)
+      : stop_(stop),
+        options_(OptionsOf(threads)),
+        contest_(cpu, CaseOf(head_size, n_query, n_key), options_, Ours(n_key), stop) {}
 
-  Trial Try(const std::atomic<bool>& stop) const {
+  Trial Try() const {
     for (const Contestant& contestant : contest_.contestants()) {  // warms up
-      if (stop) throw Interrupted();
+      if (stop_) throw Interrupted();
       contestant.run(0);
     }
-    return TrialOf(contest_.problem().the_case.n_key, Measure(contest_, {}, options_, stop));
+    return TrialOf(contest_.problem().the_case.n_key, Measure(contest_, {}, options_, stop_));
   }
 
  private:
@@ -97,6 +100,7 @@ class Rivals {
     return {{Method::kDense, {.k = n_key}}, {Method::kAsUsed, {.k = kCalibratedBudget, .sparse = true}}};
   }
 
+  const std::atomic<bool>& stop_;
   Options options_;
   Contest contest_;
 };
@@ -176,8 +180,8 @@ Calibration Calibrate(int threads, const std::atomic<bool>& stop, const std::fun
       std::vector<Trial> trials;
       for (const int64_t n_key : kTried) {
         if (trials.size() >= kAlwaysTried && trials.back().share < 1) break;
-        const Rivals rivals(cpu, threads, head_size, n_query, n_key);
-        trials.push_back(TrySteadily([&] { return rivals.Try(stop); }, may_repeat));
+        const Rivals rivals(cpu, threads, head_size, n_query, n_key, stop);
+        trials.push_back(TrySteadily([&] { return rivals.Try(); }, may_repeat));
         ++found.n_trials;
         found.n_noisy += trials.back().IsNoisy() ? 1 : 0;
       }

@@ -53,8 +53,8 @@ std::vector<OurMethod> OurMethods(const Case& the_case, int64_t k) {
 }
 
 Contest::Contest(const CpuBackend& cpu, const Case& the_case, const Options& options,
-                 const std::vector<OurMethod>& ours)
-    : problem_(the_case, options.cold_bytes), output_(static_cast<size_t>(the_case.Rows() * the_case.heads.d)) {
+                 const std::vector<OurMethod>& ours, const std::atomic<bool>& stop)
+    : problem_(the_case, options.cold_bytes, stop), output_(static_cast<size_t>(the_case.Rows() * the_case.heads.d)) {
   AddStock(cpu, Method::kStockFlash);
   for (size_t copy = 0; copy < problem_.caches.size(); ++copy) inputs_.push_back(InputOf(stock_[0]->result(copy)));
   if (problem_.mask_f32 != nullptr) AddStock(cpu, Method::kStockProducts);

@@ -2,6 +2,7 @@
 #ifndef QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
 #define QWEN_INFER_BENCH_ATTENTION_CONTEST_H_
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -35,8 +36,10 @@ std::vector<OurMethod> OurMethods(const Case& the_case, int64_t k);
 // What runs against what: llama.cpp's ways, then ours in that order.
 class Contest {
  public:
-  // Of `options`, the threads and the bytes of K count.
-  Contest(const CpuBackend& cpu, const Case& the_case, const Options& options, const std::vector<OurMethod>& ours);
+  // Of `options`, the threads and the bytes of K count. Throws Interrupted (shared/interrupted.h) soon after `stop` is
+  // set.
+  Contest(const CpuBackend& cpu, const Case& the_case, const Options& options, const std::vector<OurMethod>& ours,
+          const std::atomic<bool>& stop);
 
   const Problem& problem() const { return problem_; }
   // What our kernels get: the operands of stock's flash attention, as the plugin would hand them over.

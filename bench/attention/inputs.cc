@@ -30,6 +30,9 @@ std::string WhyNotCausal(const topk::AttentionInput& input, int64_t n_key) {
 }
 
 std::string WhyNotComparable(const topk::AttentionInput& input, int64_t n_key) {
+  if (!std::isfinite(input.scale) || input.scale <= 0) {
+    return "its scale of scores is " + std::to_string(input.scale) + ", it must be finite and above 0";
+  }
   if (input.n_batch != 1) return "it has " + std::to_string(input.n_batch) + " sequences; bench-attention times one";
   if (input.d_k != input.d_v) {
     return "its heads of K and V differ in size: " + std::to_string(input.d_k) + " and " + std::to_string(input.d_v);

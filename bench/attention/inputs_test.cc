@@ -1,7 +1,9 @@
 #include "attention/inputs.h"
 
 #include <gtest/gtest.h>
+
 #include <stdlib.h>  // mkdtemp
+#include <atomic>
 
 #include <algorithm>
 #include <filesystem>
@@ -83,8 +85,9 @@ TEST_F(InputsTest, ProblemsHoldTheLastQueriesAndAllKeysInUse) {
   Write();
   std::vector<Case> cases;
   ASSERT_EQ(Read(cases).message(), "");
-  const Problem decode(cases[0], 0);
-  const Problem prefill(cases[1], 0);
+  const std::atomic<bool> stop = false;
+  const Problem decode(cases[0], 0, stop);
+  const Problem prefill(cases[1], 0, stop);
   EXPECT_EQ(NumbersOf(*decode.q), std::vector<float>(q_.begin() + 16, q_.end()));
   EXPECT_EQ(NumbersOf(*prefill.q), q_);
   const std::vector<float> in_use(k_.begin(), k_.begin() + 20);

@@ -10,15 +10,21 @@
 #include <utility>
 
 #include "attention/inputs.h"
+#include "shared/interrupted.h"
 
 namespace qwen_infer::attention_bench {
 
 namespace {
 
-void FillGaussian(ggml_tensor& tensor, std::mt19937& random) {
+void StopIf(const std::atomic<bool>& stop) {
+  if (stop) throw Interrupted();
+}
+
+void FillGaussian(ggml_tensor& tensor, std::mt19937& random, const std::atomic<bool>& stop) {
   std::normal_distribution<float> gaussian;
   std::vector<float> numbers(static_cast<size_t>(tensor.ne[0] * tensor.ne[1]));
   for (int64_t token = 0; token < tensor.ne[2]; ++token) {
+    StopIf(stop);
     std::generate(numbers.begin(), numbers.end(), [&] { return gaussian(random); });
     ggml_quantize_chunk(tensor.type, numbers.data(),
                         static_cast<uint8_t*>(tensor.data) + token * static_cast<int64_t>(tensor.nb[2]), 0,
@@ -63,7 +69,7 @@ void CopyNumbers(const ggml_tensor* from, ggml_tensor* to) {
 
 }  // namespace
 
-Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
+Problem::Problem(Case shape, int64_t cold_bytes, const std::atomic<bool>& stop) : the_case(std::move(shape)) {
   const auto [n_head, n_head_kv, d] = the_case.heads;
   const int64_t key_bytes = the_case.KeyBytes();
   constexpr int64_t kMostCopies = 65536;  // ggml keeps some hundred bytes for each
@@ -89,13 +95,14 @@ Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
                              " bytes of K and V: fewer --keys, or less --cold_bytes");
   }
 
-  FillTensors();
+  FillTensors(stop);
   const Cache& first = caches.front();
   if (can_transpose && ggml_type_size(the_case.type) == sizeof(float)) Transpose<float>(*first.v, *first.v_transposed);
   if (can_transpose && ggml_type_size(the_case.type) == sizeof(ggml_fp16_t)) {
     Transpose<ggml_fp16_t>(*first.v, *first.v_transposed);
   }
   for (size_t c = 1; c < caches.size(); ++c) {
+    StopIf(stop);
     CopyNumbers(first.k, caches[c].k);
     CopyNumbers(first.v, caches[c].v);
     CopyNumbers(first.v_transposed, caches[c].v_transposed);
@@ -103,7 +110,7 @@ Problem::Problem(Case shape, int64_t cold_bytes) : the_case(std::move(shape)) {
   FillMasks();
 }
 
-void Problem::FillTensors() {
+void Problem::FillTensors(const std::atomic<bool>& stop) {
   const Cache& cache = caches.front();
   if (the_case.inputs != nullptr) {
     const topk::AttentionInput& recorded = the_case.inputs->recording.input;
@@ -113,9 +120,7 @@ void Problem::FillTensors() {
     return;
   }
   std::mt19937 random(1);
-  FillGaussian(*q, random);
-  FillGaussian(*cache.k, random);
-  FillGaussian(*cache.v, random);
+  for (ggml_tensor* tensor : {q, cache.k, cache.v}) FillGaussian(*tensor, random, stop);
 }
 
 void Problem::FillMasks() {

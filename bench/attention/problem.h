@@ -4,6 +4,7 @@
 
 #include <ggml-cpp.h>
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -24,8 +25,8 @@ struct Cache {
 class Problem {
  public:
   // Enough copies of K and V that all K together fill cold_bytes; one in prefill, which computes long enough on its K
-  // for that to be warm in practice, too.
-  Problem(Case shape, int64_t cold_bytes);
+  // for that to be warm in practice, too. Throws Interrupted (shared/interrupted.h) soon after `stop` is set.
+  Problem(Case shape, int64_t cold_bytes, const std::atomic<bool>& stop);
 
   const Case the_case;
   ggml_tensor* q = nullptr;         // f32 [d, n_head, n_query]
@@ -35,7 +36,7 @@ class Problem {
 
  private:
   // The query, and the first of the caches.
-  void FillTensors();
+  void FillTensors(const std::atomic<bool>& stop);
   void FillMasks();
 
   ggml_context_ptr context_;

@@ -14,12 +14,12 @@ Row RunCase(const CpuBackend& cpu, const Case& the_case, const Options& options,
             const std::function<void(std::string_view)>& say) {
   const topk::Executor executor = topk::OpenMpExecutor(options.threads);
   say("filling K and V");
-  const Contest contest(cpu, the_case, options, OurMethods(the_case, options.k));
+  const Contest contest(cpu, the_case, options, OurMethods(the_case, options.k), stop);
   Verifier verifier(contest);
   for (const Contestant& contestant : contest.contestants()) {
     if (stop) throw Interrupted();
     say("verifying " + std::string(NameOf(contestant.method)));
-    verifier.Check(contestant, executor);
+    if (const std::string remark = verifier.Check(contestant, executor); !remark.empty()) say("warning: " + remark);
   }
   say("measuring");
   Row row = Evaluate(the_case, Measure(contest, YardsticksFor(contest.problem(), executor), options, stop));

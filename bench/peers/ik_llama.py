@@ -196,7 +196,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measures and writes the report."""
+    """Measures and writes the report as it grows."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's own handler would wait for the end of a long call
     options = parse_arguments()
     library = bind_missing_functions()
@@ -208,14 +208,16 @@ def main() -> None:
     contexts = [Context(library, model, cache, n_context, options.threads) for cache in options.caches]
     n_vocab = api.llama_vocab_n_tokens(api.llama_model_get_vocab(model))
     tokens = random.Random(1).choices(range(n_vocab), k=n_context)  # noqa: S311 - no cryptography
-    measurements = list(measure(contexts, tokens, options))
-    if options.json is not None:
-        command = f"bench/peers/run.py ik_llama -m {options.model.name} -d {','.join(map(str, options.depths))}"
-        command += f" -p {options.n_prompt} -n {options.n_gen} -r {options.repetitions} -t {options.threads}"
-        command += f" -c {' '.join(options.caches)}"
-        versions = {name: version(name) for name in ("ik_llama_cpp_python",)}
-        report = reports.conditions(options.threads, versions, command)
-        reports.write_json(options.json, {**report, "model": options.model.name, "measurements": measurements})
+    command = f"bench/peers/run.py ik_llama -m {options.model.name} -d {','.join(map(str, options.depths))}"
+    command += f" -p {options.n_prompt} -n {options.n_gen} -r {options.repetitions} -t {options.threads}"
+    command += f" -c {' '.join(options.caches)}"
+    versions = {name: version(name) for name in ("ik_llama_cpp_python",)}
+    report = {**reports.conditions(options.threads, versions, command), "model": options.model.name}
+    measurements = []
+    for measurement in measure(contexts, tokens, options):
+        measurements.append(measurement)
+        if options.json is not None:  # each time: this may be stopped
+            reports.write_json(options.json, {**report, "measurements": measurements})
 
 
 if __name__ == "__main__":

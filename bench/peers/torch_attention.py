@@ -21,6 +21,7 @@ from typing import Any
 import reports
 import torch
 
+COLD_CACHES = 8  # that copies of K fill, as in bench-attention
 TYPES = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}
 
 
@@ -41,9 +42,8 @@ def microseconds(
     dtype = TYPES[type_name]
     key_bytes = heads_kv * keys * size * dtype.itemsize
     copies = max(2, -(-options.cold_bytes // key_bytes)) if queries == 1 else 1
-    caches = [
-        tuple(torch.randn(1, heads_kv, keys, size).to(dtype) for _ in ("k", "v")) for _ in range(min(copies, 256))
-    ]
+    first = tuple(torch.randn(1, heads_kv, keys, size).to(dtype) for _ in ("k", "v"))
+    caches = [first, *(tuple(x.clone() for x in first) for _ in range(copies - 1))]
     query = torch.randn(1, heads, queries, size).to(dtype)
     mask = causal_mask(queries, keys, dtype)
     turns = itertools.cycle(caches)
@@ -103,8 +103,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=positive, default=os.cpu_count(), help="default: all cores")
     parser.add_argument("--seconds", type=float, default=0.5, help="of a measurement at least (default: %(default)s)")
     parser.add_argument("--repeat", type=positive, default=3, help="measurements (default: %(default)s)")
-    cold = 256 << 20  # eight last-level caches of 32 MiB
-    parser.add_argument("--cold_bytes", type=positive, default=cold, help="of the copies of K (default: %(default)s)")
+    parser.add_argument(
+        "--cold_bytes",
+        type=positive,
+        default=COLD_CACHES * reports.last_level_cache_bytes(),
+        help="of the copies of K; as many of V come on top (default: %(default)s, eight last-level caches)",
+    )
     parser.add_argument("--json", type=Path, help="file to write")
     options = parser.parse_args()
     if unknown := set(options.types.split(",")) - set(TYPES):
@@ -117,11 +121,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measures case by case and writes the report."""
+    """Measures case by case and writes the report as it grows."""
     options = parse_arguments()
     torch.set_num_threads(options.threads)
     torch.manual_seed(1)
     cases = list(itertools.product(options.shapes, options.types.split(","), options.queries, options.keys))
+    command = "bench/peers/run.py torch_attention " + " ".join(sys.argv[1:])
+    conditions = reports.conditions(options.threads, {"torch": torch.__version__}, command.strip())
     rows = []
     started = time.monotonic()
     for number, (shape, type_name, queries, keys) in enumerate(cases):
@@ -142,12 +148,8 @@ def main() -> None:
                 "microseconds": {"torch": times},
             }
         )
-    if options.json is not None:
-        command = "bench/peers/run.py torch_attention " + " ".join(sys.argv[1:])
-        reports.write_json(
-            options.json,
-            {**reports.conditions(options.threads, {"torch": torch.__version__}, command.strip()), "rows": rows},
-        )
+        if options.json is not None:  # each time: this may be stopped
+            reports.write_json(options.json, {**conditions, "rows": rows})
 
 
 if __name__ == "__main__":

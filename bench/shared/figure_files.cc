@@ -41,17 +41,18 @@ topk::Status WriteFigureFiles(std::span<const FigureFile> files) {
   return {};
 }
 
-std::string SaveInterrupted(std::span<const FigureFile> files, size_t n_lines) {
+std::string SaveFinished(std::string_view what, std::span<const FigureFile> files, size_t n_lines) {
   std::string names;
   for (const FigureFile& file : files) {
     if (!file.path.empty()) names += (names.empty() ? "" : ", ") + file.path;
   }
-  if (n_lines == 0) return "interrupted: no line was finished, no files were written";
+  const std::string begin(what);
+  if (n_lines == 0) return begin + ": no line was finished, no files were written";
   const std::string lines =
       n_lines == 1 ? "the line that is finished" : "the " + std::to_string(n_lines) + " lines that are finished";
-  if (names.empty()) return "interrupted after " + lines;
+  if (names.empty()) return begin + " after " + lines;
   const topk::Status status = WriteFigureFiles(files);
-  return status.ok() ? "interrupted: saved " + lines + ": " + names : "interrupted: " + status.message();
+  return begin + ": " + (status.ok() ? "saved " + lines + ": " + names : status.message());
 }
 
 }  // namespace qwen_infer

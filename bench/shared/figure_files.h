@@ -24,9 +24,9 @@ topk::Status CheckFigureFiles(std::span<const FigureFile> files);
 // Writes those that were asked for, each whole or not at all; stops at the first that fails.
 topk::Status WriteFigureFiles(std::span<const FigureFile> files);
 
-// How an interrupted run ends: writes what is finished. Returns what to tell the user, such as "interrupted: a.json has
-// the 2 lines that are finished".
-std::string SaveInterrupted(std::span<const FigureFile> files, size_t n_lines);
+// How a run ends early: writes what is finished. Returns what to tell the user, such as "interrupted: saved the 2 lines
+// that are finished: a.json", where `what` is "interrupted".
+std::string SaveFinished(std::string_view what, std::span<const FigureFile> files, size_t n_lines);
 
 }  // namespace qwen_infer
 

@@ -49,11 +49,12 @@ TEST_F(FigureFilesTest, WhatCannotBeWrittenIsFoundBefore) {
 TEST_F(FigureFilesTest, AnInterruptedRunSavesWhatIsFinishedAndSaysSo) {
   const std::vector<FigureFile> files = {
       {"--json", In("a"), [] { return "one"; }}, {"--csv", "", {}}, {"--markdown", In("b"), [] { return "two"; }}};
-  EXPECT_EQ(SaveInterrupted(files, 0), "interrupted: no line was finished, no files were written");
+  EXPECT_EQ(SaveFinished("interrupted", files, 0), "interrupted: no line was finished, no files were written");
   EXPECT_TRUE(std::filesystem::is_empty(folder_));
-  EXPECT_EQ(SaveInterrupted(files, 2), "interrupted: saved the 2 lines that are finished: " + In("a") + ", " + In("b"));
+  EXPECT_EQ(SaveFinished("interrupted", files, 2),
+            "interrupted: saved the 2 lines that are finished: " + In("a") + ", " + In("b"));
   EXPECT_EQ(ContentOf(In("a")) + ContentOf(In("b")), "onetwo");
-  EXPECT_EQ(SaveInterrupted({}, 1), "interrupted after the line that is finished");
+  EXPECT_EQ(SaveFinished("interrupted", {}, 1), "interrupted after the line that is finished");
 }
 
 }  // namespace

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "topk/amx.h"
 #include "topk/testing/expect_attention.h"
 #include "topk/testing/random_input.h"
 
