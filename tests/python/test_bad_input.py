@@ -62,7 +62,7 @@ def test_shapes_that_do_not_fit_are_named(
         ({"is_causal": 1}, ValueError, ("is_causal=1",)),
         ({"enable_gqa": None}, TypeError, ("enable_gqa=None", "True or False")),
         ({"return_weights": "csr"}, ValueError, ("return_weights='csr'", "'sparse', 'dense'")),
-        ({"generator": 7}, TypeError, ("generator=7 must be a torch.Generator or None",)),
+        ({"generator": 7}, TypeError, ("generator=7 must be a",)),
         ({"sinks": -1}, ValueError, ("sinks=-1",)),
         ({"window": 1.5}, TypeError, ("window=1.5",)),
         ({"min_mass": 1.5}, ValueError, ("min_mass=1.5", "from 0 to 1")),
