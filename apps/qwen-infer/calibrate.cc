@@ -29,20 +29,28 @@ void PrintHelp() {
          "Rows that see fewer keys run dense. llama.cpp's attention, the faster of its ways with and without flash\n"
          "attention, is timed beside both; where it is the fastest, a warning says so. Takes up to half a minute, on\n"
          "all cores: run it while nothing else does. What differs from round to round by more than a fifth is\n"
-         "measured again, and named if it stays so. The result is kept in\n"
+         "measured again, and named if it stays so; if that is more than half of all, nothing is kept and the exit "
+         "code\n"
+         "is 1. Else the result is kept in\n"
          "  "
       << CrossoverPath()
       << "\n(QWEN_INFER_CACHE or XDG_CACHE_HOME move it) and used from then on by qwen-infer and by the plugin,\n"
          "wherever the crossover is auto; a file of another machine or version is ignored. It takes no flags.\n";
 }
 
+std::string NoiseOf(const Calibration& found) {
+  return std::to_string(found.n_noisy) + " of " + std::to_string(found.n_trials) +
+         " measurements differed from round to round by more than a fifth, though they were repeated: the machine has "
+         "other work to do";
+}
+
+// A crossover is found from many measurements, so some of them may be noise.
+bool IsMostlyNoise(const Calibration& found) { return 2 * found.n_noisy > found.n_trials; }
+
 void Warn(const Calibration& found) {
   for (const std::string& warning : found.warnings) std::cerr << "warning: " << warning << "\n";
   if (found.n_noisy == 0) return;
-  std::cerr
-      << "note: " << found.n_noisy << " of " << found.n_trials
-      << " measurements differed from round to round by more than a fifth, though they were repeated: the machine "
-         "has other work to do. The result is kept; run this again while nothing else runs\n";
+  std::cerr << "note: " << NoiseOf(found) << ". The result is kept; run this again while nothing else runs\n";
 }
 
 // Before seconds are spent on what could not be kept.
@@ -83,6 +91,10 @@ int RunCalibrate(Arguments arguments) {
     const Calibration found = attention_bench::Calibrate(table.machine.threads, stop, [](std::string_view what) {
       std::cerr << "\n" << what << "\n";
     });
+    if (IsMostlyNoise(found)) {
+      PrintError(NoiseOf(found) + ". Nothing was changed; run this again while nothing else runs");
+      return kExitFailure;
+    }
     table.entries = found.crossovers;
     Warn(found);
     status = WriteFileAtomically(path, FormatCrossovers(table));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "attention/available_memory.h"
 #include "attention/cache_size.h"
 #include "flag_table.h"
 #include "shared/read_type.h"
@@ -20,6 +21,7 @@ constexpr int kMaxRepeat = 1000;
 // Caches do not forget the oldest first: read in a circle, K of 2, 4, 8 and 32 cache sizes came at 46, 39, 36 and 35
 // GB/s.
 constexpr int64_t kColdCaches = 8;
+constexpr int64_t kColdMemoryParts = 5;  // of what is available: K, V and a transposed V then take three
 constexpr int64_t kMaxColdBytes = int64_t{1} << 40;
 constexpr ggml_type kTypes[] = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0};
 
@@ -78,10 +80,11 @@ constexpr FlagRow<Options> kFlags[] = {
     {"repeat", "R", "an integer from 1 to 1000", "3", "measurements of each method, in turns; medians are shown",
      [](std::string_view v, Options& o) { return ReadNumber(v, 1, kMaxRepeat, o.repeat); }},
     {"cold_bytes", "BYTES", "an integer from 0 to 1099511627776, or auto", "auto",
-     "decode takes turns on copies of K that fill this, up to 65536; auto: eight times the last-level cache. V, and a "
-     "transposed one unless it is quantised, come on top",
+     "decode takes turns on copies of K that fill this, up to 65536; auto: eight times the last-level cache, but at "
+     "most a fifth of "
+     "the memory that is available. V, and a transposed one unless it is quantised, come on top",
      [](std::string_view v, Options& o) {
-       o.cold_bytes = kColdCaches * LastLevelCacheBytes();
+       o.cold_bytes = std::min(kColdCaches * LastLevelCacheBytes(), AvailableMemoryBytes() / kColdMemoryParts);
        return v == "auto" || ReadNumber<int64_t>(v, 0, kMaxColdBytes, o.cold_bytes);
      }},
     {"simd", "NAME", "auto or what this machine has of AMX, AVX3 (AVX-512), AVX2, SSE4 and NEON", "auto",
