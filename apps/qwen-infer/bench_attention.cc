@@ -5,6 +5,7 @@
 #include <iostream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "attention/inputs.h"
@@ -86,7 +87,7 @@ void RunCases(const CpuBackend& cpu, const std::vector<Case>& cases, const Optio
     const auto say = [&where](std::string_view what) { std::cerr << where << what << "\n"; };
     Row row = RunCase(cpu, the_case, options, stop, say);
     if (options.types.size() > 1) row.speed_up_any_type = SpeedUpOverAnyType(row, rows);
-    rows.push_back(row);
+    rows.push_back(std::move(row));
     std::cout << MarkdownLine(rows.back()) << std::flush;
   }
 }

@@ -29,9 +29,8 @@ void PrintHelp() {
          "Rows that see fewer keys run dense. llama.cpp's attention, the faster of its ways with and without flash\n"
          "attention, is timed beside both; where it is the fastest, a warning says so. Takes up to half a minute, on\n"
          "all cores: run it while nothing else does. What differs from round to round by more than a fifth is\n"
-         "measured again, and named if it stays so; if that is more than half of all, nothing is kept and the exit "
-         "code\n"
-         "is 1. Else the result is kept in\n"
+         "measured again, and named if it stays so; if that is more than half of all, nothing is kept and the exit\n"
+         "code is 1. Else the result is kept in\n"
          "  "
       << CrossoverPath()
       << "\n(QWEN_INFER_CACHE or XDG_CACHE_HOME move it) and used from then on by qwen-infer and by the plugin,\n"
